@@ -1,9 +1,8 @@
 """Every picture of the course.
 
 Each function returns an image that a notebook shows when it is a cell's last expression, with a
-text for those who can not see it. The colours are Okabe and Ito's, which colour-blind readers
-can tell apart (the yellow darkened to show on white, two more added to make ten); where colours
-are many, shapes and labels say the same again.
+text for those who can not see it. The colours are Okabe and Ito's eight and two more, which
+colour-blind readers can tell apart; where colours are many, shapes and labels say the same again.
 """
 
 import io
@@ -18,7 +17,7 @@ DOTS_PER_INCH = 100
 BLUE, ORANGE = "#0072B2", "#D55E00"
 CLASS_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
-    *("#D55E00", "#000000", "#B5A900", "#999999", "#661100"),
+    *("#D55E00", "#000000", "#F0E442", "#BBBBBB", "#332288"),
 )
 CLASS_MARKERS = "os^DvP*X<>"
 TERM_LABELS = {
@@ -67,7 +66,7 @@ def _draw_grid(
         if row_labels:
             middle = (top + bottom) / 2
             axes.text(-3, middle, row_labels[row], ha="right", va="center", fontsize=10)
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.imshow(sheet.numpy(), cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_axis_off()
     figure.suptitle(title, y=1 - 0.12 / size[1], va="top", fontsize=11)
     return _picture(figure, alt)
@@ -150,8 +149,9 @@ def plot_latents(codes: Tensor, labels: Tensor, title: str) -> Image:
         points = codes[labels == label]
         colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
         marker = CLASS_MARKERS[index % len(CLASS_MARKERS)]
-        axes.scatter(*points.T.numpy(), s=16, color=colour, marker=marker, alpha=0.6, lw=0)
-        axes.scatter([], [], s=30, color=colour, marker=marker, label=str(label))
+        look = {"c": colour, "marker": marker, "edgecolors": "#555555", "linewidths": 0.3}
+        axes.scatter(*points.T.numpy(), s=18, alpha=0.7, **look)
+        axes.scatter([], [], s=36, label=str(label), **look)
         axes.annotate(
             str(label),
             points.median(dim=0).values.tolist(),

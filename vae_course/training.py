@@ -172,9 +172,13 @@ class Run:
         for part, terms in (("train", train), ("held_out", held_out)):
             if terms is None:
                 continue
-            self.history[part].append({name: float(value) for name, value in terms.items()})
-            if self._bar is not None and "loss" in terms:
-                self._shown[f"{part.replace('_', '-')} loss"] = f"{float(terms['loss']):.4g}"
+            entry = {
+                name: float(value.item() if isinstance(value, Tensor) else value)
+                for name, value in terms.items()
+            }
+            self.history[part].append(entry)
+            if self._bar is not None and "loss" in entry:
+                self._shown[f"{part.replace('_', '-')} loss"] = f"{entry['loss']:.4g}"
                 self._bar.set_postfix(self._shown)
 
     def save(self, path: str | Path) -> None:
@@ -288,7 +292,8 @@ def _read_checkpoint(path: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            # Copies: what safetensors gives is a view of the file, which may change under it.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise CourseError(f"{path}: can not be read as a checkpoint ({error}); {cure}") from error
     if HEADER not in metadata:

@@ -1,0 +1,322 @@
+"""What checks of several exercises share: questions about randomness and modes, and small probes.
+
+A probe is source text that `Student.define` runs on the student's side, and `reference()` on the
+judge's: a model or loss so small that an exercise can be tried on it apart from the student's other
+answers. Probes hold no answer.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder import expect
+from autograder.student import Module, Ref, Seed, Student
+
+TINY = '''
+import torch
+from torch import nn
+
+
+class Tiny(nn.Module):
+    """A linear layer, its output halved in evaluation mode; it notes what is done with it."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.layer = nn.Linear(size, size)
+        self.events = []
+        for parameter in self.parameters():
+            parameter.register_hook(lambda gradient, of=parameter: self.on_backward(of))
+
+    def forward(self, x):
+        self.events.append("train" if self.training else "eval")
+        return self.layer(x.flatten(1)).view_as(x) * (1.0 if self.training else 0.5)
+
+    def on_backward(self, parameter):
+        stale = parameter.grad is not None and bool(parameter.grad.any())
+        self.events.append("stale backward" if stale else "backward")
+
+
+class WatchedSGD(torch.optim.SGD):
+    def __init__(self, model, lr):
+        super().__init__(model.parameters(), lr=lr)
+        self.events = model.events
+
+    def step(self, closure=None):
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        empty = not any(g is not None and bool(g.any()) for g in gradients)
+        self.events.append("empty step" if empty else "step")
+        return super().step(closure)
+
+
+def events_of(model):
+    return list(model.events)
+
+
+def gradients_of(model):
+    return [p.grad is not None and bool(p.grad.any()) for p in model.parameters()]
+
+
+def loss_terms(model, x):
+    """The loss, another term, and one that is 1 where gradients are being tracked."""
+    error = (model(x) - x).flatten(1).square()
+    tracked = torch.full((len(x),), float(error.requires_grad))
+    return {"loss": error.sum(1), "worst": error.max(1).values, "tracked": tracked}
+'''
+
+LATENTS = '''
+import torch
+from torch import nn
+
+
+class ShowLatents(nn.Module):
+    """A decoder that draws its code: (n, k) to (n, 1, 1, k), doubled in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, z):
+        return self.scale * z[:, None, None, :] * (2.0 if self.training else 1.0)
+'''
+
+FIT = '''
+import torch
+
+
+def fit(model, method, x, targets, steps, lr):
+    """Teach `method` of a model to answer `targets` on `x`, in the mode in which the model is."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    for _ in range(steps):
+        answers = getattr(model, method)(x)
+        answers = answers if isinstance(answers, tuple | list) else (answers,)
+        loss = sum((a - t).square().mean() for a, t in zip(answers, targets, strict=True))
+        if not loss.requires_grad:
+            return
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+'''
+
+
+def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
+    """`ask(seed=..., generator=...)` takes its randomness from the generator, and only there."""
+    once = ask(seed=1, generator=Seed(11))
+    again = ask(seed=2, generator=Seed(11))
+    other = ask(seed=1, generator=Seed(12))
+    return expect.same(
+        once,
+        again,
+        f"With equal generators, {what} differs from call to call. Is the generator handed on to "
+        "every draw?",
+    ) or expect.different(
+        once,
+        other,
+        f"With generators of different seeds, {what} is the same. Is the generator used, and is no "
+        "seed set inside?",
+    )
+
+
+def draws_afresh(ask: Callable[..., Any], what: str) -> str | None:
+    """`ask(seed=...)` differs from seed to seed: nothing is frozen inside."""
+    return expect.different(
+        ask(seed=1),
+        ask(seed=2),
+        f"{expect.upper(what)} is the same at every call. Is there any randomness in it, and is no "
+        "seed set inside?",
+    )
+
+
+def keeps_modes(model: Module, act: Callable[[], Any], what: str) -> str | None:
+    """`act` leaves a model in training mode if it was, and in evaluation mode if it was."""
+    for training in (True, False):
+        model.train(training)
+        act()
+        if set(model.modes()) != {training}:
+            was, now = ("training", "evaluation") if training else ("evaluation", "training")
+            return (
+                f"A model in {was} mode is left in {now} mode by {what}. The mode is to be "
+                "restored to what it was before."
+            )
+    return None
+
+
+def reaches_every_parameter(module: Module, *args: Any, **kwargs: Any) -> str | None:
+    """A forward pass in training mode gives every parameter a gradient that is not zero."""
+    module.train()
+    gradients = module.gradients(*args, **kwargs).parameters
+    if not gradients:
+        return (
+            "The module has no parameters. Layers must be attributes of the module, or stand in an "
+            "`nn.Sequential` or `nn.ModuleList`: it does not see into plain lists."
+        )
+    unreached = [gradient is None for gradient in gradients]
+    if any(unreached):
+        return (
+            f"No gradient reaches {sum(unreached)} of the {len(gradients)} parameter tensors. Is "
+            "every layer used in the forward pass, and is nothing detached?"
+        )
+    return expect.first(*(expect.finite(gradient, "a gradient") for gradient in gradients))
+
+
+def has_size(module: Module, want: int, what: str) -> str | None:
+    """The number of parameters."""
+    got = module.size()
+    if got == want:
+        return None
+    if got == 0:
+        return (
+            f"{expect.upper(what)} has no parameters that PyTorch can see. Layers must be "
+            "attributes of the module, or stand in an `nn.Sequential` or `nn.ModuleList`, not in "
+            "a plain list."
+        )
+    side = "more" if got > want else "fewer"
+    return (
+        f"{expect.upper(what)} has {got:,} parameters, {abs(got - want):,} {side} than the table "
+        "of layers gives. Compare channels, kernels, biases and normalisations row by row."
+    )
+
+
+def judges_rows_apart(ask: Callable[[Tensor], Any], batch: Tensor, what: str):
+    """In evaluation mode an example's answer does not depend on its neighbours in the batch."""
+    together = ask(batch)
+    alone = ask(batch[:1])
+    return expect.shape(alone, together[:1].shape, f"{what} for a batch of one") or expect.same(
+        alone,
+        together[:1],
+        f"{expect.upper(what)} of an image changes with the other images of its batch, even in "
+        "evaluation mode. Does a reshape mix the batch with another dimension?",
+    )
+
+
+def is_nonlinear(ask: Callable[[Tensor], Any], a: Tensor, b: Tensor, what: str):
+    """ask(a) + ask(b) is not ask(a + b) + ask(0), as it would be without nonlinearities."""
+    zero = torch.zeros_like(a)
+    bend = ask(a) + ask(b) - ask(a + b) - ask(zero)
+    size = (ask(a) - ask(zero)).abs().mean()
+    if float(bend.abs().mean()) > 1e-3 * float(size):
+        return None
+    return (
+        f"{expect.upper(what)} is a linear function of its input, so its layers are no better than "
+        "one. What stands between them?"
+    )
+
+
+def is_raw(ask, batch: Tensor, what: str) -> str | None:
+    """A network's output may be any real number: no activation stands after its last layer.
+
+    Args:
+        ask: gives the outputs (B, k) of a network in evaluation mode for a batch of inputs. Far
+            out, networks of ReLUs and the like grow in proportion to their input.
+    """
+    large, larger = ask(1e4 * batch), ask(1e5 * batch)
+    if problem := expect.finite(large, what) or expect.finite(larger, what):
+        return problem
+    if float(large.min()) >= 0:
+        return (
+            f"{expect.upper(what)} is never negative. Is there an activation after the last layer?"
+        )
+    if float(large.max()) <= 0:
+        return (
+            f"{expect.upper(what)} is never positive. Is there an activation after the last layer?"
+        )
+    if float(larger.abs().max()) < 3 * float(large.abs().max()):
+        return (
+            f"{expect.upper(what)} does not grow beyond {float(larger.abs().max()):.3g}, however "
+            "strong the input. Is there an activation after the last layer, or a clamp?"
+        )
+    line = torch.linspace(-1, 1, 161).view(-1, *[1] * (batch.ndim - 1))
+    curves = torch.cat([ask(1e3 * line * one) for one in batch[:2]], dim=1)
+    if not 0.5 < expect.kinks_at_zero(curves) < 2:
+        return (
+            f"{expect.upper(what)} is damped where it is negative. Is there an activation after "
+            "the last layer?"
+        )
+    return None
+
+
+def spans_black_to_white(pixels: Tensor) -> str | None:
+    """The far ends of a line of codes are both black and white."""
+    least, most = float(pixels.min()), float(pixels.max())
+    if least < 0.05 and most > 0.95:
+        return None
+    return (
+        f"However extreme the code, pixels stay between {least:.2f} and {most:.2f}. Black and "
+        "white should be within reach: what comes just before the last step, and is that step "
+        "there once?"
+    )
+
+
+def reconstructs(model: Module, images: Tensor, want) -> str | None:
+    """`reconstruct` as both assignments ask for it.
+
+    Args:
+        want: gives the right reconstruction, when the model is in evaluation mode.
+    """
+    # A pass in training mode moves BatchNorm's averages, so that the two modes differ.
+    model.train()
+    model(images)
+    model.eval()
+    expected = want()
+    model.train()
+    before = model.state()
+    got = model.call("reconstruct", images, seed=1)
+    return (
+        expect.shape(got, images.shape, "the reconstruction")
+        or expect.same(
+            got,
+            model.call("reconstruct", images, seed=2),
+            "`reconstruct` gives something else at each call: something in it is random.",
+        )
+        or expect.same(
+            got,
+            expected,
+            "For a model in training mode, `reconstruct` does not give what encoding and decoding "
+            "in evaluation mode give.",
+        )
+        or expect.same(
+            model.call("reconstruct", images[:1]),
+            expected[:1],
+            "A single image is reconstructed differently from the same image in a batch.",
+        )
+        or expect.same(
+            model.state(), before, "`reconstruct` changes the model: its BatchNorm averages moved."
+        )
+        or keeps_modes(model, lambda: model.call("reconstruct", images), "`reconstruct`")
+        or (
+            "The reconstruction still holds on to the graph for gradients."
+            if model.carries_graph("reconstruct", images)
+            else None
+        )
+    )
+
+
+def describe_loop(student: Student, probe: dict[str, Ref], model: Module, batches: int) -> str:
+    """What a training loop did, in the order of the events that `TINY` noted; "" if all is well.
+
+    It explains a failure and never makes one: the events are noted in the student's own process.
+    """
+    events = student.call(probe["events_of"], model.ref)
+    forwards = [event for event in events if event in ("train", "eval")]
+    backwards = [event for event in events if event.endswith("backward")]
+    steps = [event for event in events if event.endswith("step")]
+    if not forwards:
+        return "The loss terms are never computed."
+    if not backwards:
+        return "No gradient is ever computed: the loss is not propagated back to the parameters."
+    if not steps:
+        return "The optimiser that was passed in never takes a step."
+    if "eval" in forwards:
+        return "The model is in evaluation mode while it is trained."
+    if all(step == "empty step" for step in steps):
+        return "Whenever the optimiser takes a step, the gradients are zero or gone."
+    if len(steps) != batches:
+        times = "one step" if len(steps) == 1 else f"{len(steps)} steps"
+        return f"The optimiser took {times} in an epoch of {batches} batches."
+    if "stale backward" in backwards:
+        return (
+            "When gradients are computed for a batch, those of the batch before are still there "
+            "and the new ones are added to them."
+        )
+    return ""

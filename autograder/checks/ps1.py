@@ -1,0 +1,639 @@
+"""ps1, the autoencoder: what each exercise must show."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from autograder import expect
+from autograder.checks import reference
+from autograder.checks.common import (
+    FIT,
+    LATENTS,
+    TINY,
+    describe_loop,
+    draws_afresh,
+    has_size,
+    is_nonlinear,
+    is_raw,
+    judges_rows_apart,
+    keeps_modes,
+    reaches_every_parameter,
+    reconstructs,
+    spans_black_to_white,
+    uses_generator,
+)
+from autograder.criterion import Criterion, criterion
+from autograder.draw import Draw
+from autograder.student import Loader, Module, Seed, Student
+
+PER_IMAGE = "one number for each image"
+
+LEARNT = 0.4
+"""What may be left of the variance of images learnt by heart. See the test of calibration,
+where the reference ends far below."""
+
+
+def conv_size(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Both size functions, against the maps that PyTorch's own layers make."""
+    cases = [
+        (28, 4, 2, 1),
+        (7, 3, 2, 0),
+        *(
+            (draw.integer(9, 40), draw.integer(2, 5), stride, padding)
+            for stride in (1, 2, 3)
+            for padding in (0, 1, 2)
+        ),
+    ]
+
+    @criterion("sizes after a convolution")
+    def convolution() -> str | None:
+        return _sizes(student, "conv_output_size", nn.Conv2d, cases)
+
+    @criterion("sizes after a transposed convolution")
+    def transposed() -> str | None:
+        return _sizes(student, "conv_transpose_output_size", nn.ConvTranspose2d, cases)
+
+    yield convolution
+    yield transposed
+
+
+def encoder(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """From images to vectors."""
+    seed = draw.seed()
+    images = draw.images(5)
+    noise = draw.normal(7, 1, 28, 28)
+
+    def build(num_outputs: int) -> Module:
+        return Module.build(student, "Encoder", num_outputs, seed=seed)
+
+    @criterion("one vector for each image, and no image disturbs another", 3)
+    def shape() -> str | None:
+        module = build(7)
+        module.train()
+        problem = expect.shape(module(images), (5, 7), "the encoder's output for 5 images")
+        module.eval()
+        return problem or judges_rows_apart(module, images, "the encoder's output")
+
+    @criterion("the number of parameters", 4)
+    def size() -> str | None:
+        return expect.first(
+            *(
+                has_size(build(k), _reference_size("Encoder", k), f"an encoder of {k} outputs")
+                for k in (64, 11)
+            )
+        )
+
+    @criterion("gradients reach every parameter", 2)
+    def gradients() -> str | None:
+        return reaches_every_parameter(build(7), images)
+
+    @criterion("nonlinear inside, and nothing after the last layer", 3)
+    def outputs() -> str | None:
+        module = build(16)
+        module.eval()
+
+        def ask(x: Tensor) -> Tensor:
+            return expect.needed(module(x), (len(x), 16), "the encoder's output")
+
+        return is_nonlinear(ask, noise, noise.flip(0), "the encoder") or is_raw(
+            ask, noise, "the encoder's output"
+        )
+
+    yield from (shape, size, gradients, outputs)
+
+
+def decoder(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """From codes to images."""
+    seed = draw.seed()
+    codes = draw.normal(5, 7)
+
+    def build(latent_dim: int) -> Module:
+        return Module.build(student, "Decoder", latent_dim, seed=seed)
+
+    @criterion("one image for each code, and no code disturbs another", 3)
+    def shape() -> str | None:
+        module = build(7)
+        module.train()
+        problem = expect.shape(module(codes), (5, 1, 28, 28), "the decoder's output for 5 codes")
+        module.eval()
+        return problem or judges_rows_apart(module, codes, "the decoder's output")
+
+    @criterion("the number of parameters", 4)
+    def size() -> str | None:
+        return expect.first(
+            *(
+                has_size(build(k), _reference_size("Decoder", k), f"a decoder of {k} latents")
+                for k in (64, 11)
+            )
+        )
+
+    @criterion("gradients reach every parameter", 2)
+    def gradients() -> str | None:
+        return reaches_every_parameter(build(7), codes)
+
+    @criterion("pixels between 0 and 1, and all of that range", 3)
+    def pixels() -> str | None:
+        module = build(7)
+        module.eval()
+
+        def ask(z: Tensor) -> Tensor:
+            return expect.needed(module(z), (len(z), 1, 28, 28), "the decoder's output")
+
+        # Towards both ends of a long line of codes nearly every pixel is nearly black or white.
+        line = torch.linspace(-1, 1, 161)[:, None] * draw.normal(7)
+        far, near = ask(1e5 * line), ask(20 * line)
+        return (
+            expect.within(far, 0.0, 1.0, "a pixel", "What keeps pixels between 0 and 1?")
+            or spans_black_to_white(far)
+            or _is_undistorted(near)
+            or is_nonlinear(lambda z: torch.logit(ask(z)), codes, codes.flip(0), "the decoder")
+        )
+
+    yield from (shape, size, gradients, pixels)
+
+
+def autoencoder(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Encoder and decoder put together."""
+    seed = draw.seed()
+    images = draw.images(6)
+
+    def build() -> Module:
+        return Module.build(student, "AutoEncoder", 9, seed=seed)
+
+    @criterion("encode, decode, and forward as one after the other", 4)
+    def forward() -> str | None:
+        model = build()
+        model.eval()
+        codes = model.call("encode", images)
+        if problem := expect.shape(codes, (6, 9), "what `encode` gives for 6 images"):
+            return problem
+        x_hat = model.call("decode", codes)
+        return (
+            expect.shape(x_hat, images.shape, "what `decode` gives for 6 codes")
+            or expect.same(
+                model(images),
+                x_hat,
+                "A forward pass gives something else than `decode` of what `encode` gives.",
+            )
+            or has_size(model, _reference_size("AutoEncoder", 9), "an autoencoder of 9 latents")
+        )
+
+    @criterion("reconstruct: evaluation mode, no gradients, the mode restored", 3)
+    def reconstruct() -> str | None:
+        model = build()
+        return reconstructs(
+            model, images, lambda: model.call("decode", model.call("encode", images))
+        )
+
+    @criterion("it can learn a few images by heart", 3)
+    def learns() -> str | None:
+        model = build()
+        model.train()
+        fit = student.define(FIT)["fit"]
+        student.call(fit, model.ref, "forward", images, [images], steps=40, lr=5e-3, seed=seed)
+        # A decoder that never sees the code can at best draw the mean image, and its error is then
+        # the images' own variance.
+        variance = float((images - images.mean(0)).square().mean())
+        left = _error(model, images) / variance
+        if left < LEARNT:
+            return reaches_every_parameter(model, images)
+        return (
+            f"After 40 steps on {len(images)} images the squared error is {left:.2f} times what "
+            "drawing their mean would give: the images do not get through the code."
+        )
+
+    yield from (forward, reconstruct, learns)
+
+
+def squared_error(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The distance of each image from its reconstruction."""
+    name = "squared_error"
+    x_hat, x = draw.normal(3, 2, 5, 7, std=1.5), draw.normal(3, 2, 5, 7)
+    weights = draw.uniform(3, low=0.5, high=2.0)
+    sizes = {"pixels in an image": 70, "images in the batch": 3}
+
+    @criterion("one number for each image", 1)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(
+                    student.call(name, x_hat[:batch], x[:batch]), (batch,), what, PER_IMAGE
+                )
+                for batch, what in ((3, "the error"), (1, "the error for a batch of one"))
+            )
+        )
+
+    @criterion("the value", 2)
+    def value() -> str | None:
+        flat = draw.normal(4, 6), draw.normal(4, 6)
+        return expect.close(
+            student.call(name, x_hat, x),
+            reference().call(name, x_hat, x),
+            "the error",
+            sizes=sizes,
+            meaning=PER_IMAGE,
+        ) or expect.close(
+            student.call(name, *flat),
+            reference().call(name, *flat),
+            "the error of vectors, of shape (4, 6),",
+            meaning=PER_IMAGE,
+        )
+
+    @criterion("its gradient", 1)
+    def gradient() -> str | None:
+        ask = {"wrt": (0,), "cotangent": weights}
+        got = student.gradients(name, x_hat, x, **ask)
+        want = reference().gradients(name, x_hat, x, **ask)
+        return expect.gradient(got.inputs[0], want.inputs[0], "the reconstruction", sizes=sizes)
+
+    yield from (shape, value, gradient)
+
+
+def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """One pass over the training images, tried on a model of the judge's own."""
+    bench = _Bench(student, draw)
+
+    @criterion("the weights after an epoch: one step for each batch", 4)
+    def weights() -> str | None:
+        mine, theirs = bench.train(reference(), "SGD"), bench.train(student, "SGD")
+        if expect.alike(theirs.moved, mine.moved, rtol=1e-3, atol=1e-6):
+            return None
+        if explanation := theirs.explain():
+            return f"The weights after an epoch are not the right ones. {explanation}"
+        # Over several steps everything gets mixed up; a single one shows a factor or a sign.
+        one, other = (
+            torch.cat([part.flatten() for part in bench.train(side, "SGD", batch_size=10).moved])
+            for side in (student, reference())
+        )
+        return expect.close(
+            one,
+            other,
+            "the change of the weights in one step",
+            sizes={"images in the batch": 10},
+            rtol=1e-3,
+            atol=1e-6,
+        ) or (
+            "The weights after an epoch of several batches are not the right ones, though a single "
+            "step is right."
+        )
+
+    @criterion("two epochs with Adam, whose memory goes on", 3)
+    def optimizer() -> str | None:
+        mine, theirs = (bench.train(side, "Adam", epochs=2) for side in (reference(), student))
+        return expect.same(
+            theirs.moved,
+            mine.moved,
+            "The weights after two epochs with Adam are not the right ones. Does the optimiser "
+            "that was passed in take every step, from the first to the last?",
+        )
+
+    @criterion("means over images, a short last batch included", 3)
+    def means() -> str | None:
+        # With a step size of zero the weights stay, so that only the averaging is looked at.
+        return expect.first(
+            *(
+                _means(
+                    bench.train(student, "SGD", lr=0.0, batch_size=size).result,
+                    bench.train(reference(), "SGD", lr=0.0, batch_size=size).result,
+                    batch,
+                )
+                for size, batch in ((5, "batches of equal size"), (4, "a short last batch"))
+            )
+        )
+
+    @criterion("plain numbers that hold no graph", 2)
+    def numbers() -> str | None:
+        return _are_plain(bench.train(student, "SGD").result)
+
+    yield from (weights, optimizer, means, numbers)
+
+
+def evaluate(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """One pass without learning."""
+    bench = _Bench(student, draw)
+
+    @criterion("means over images in evaluation mode, a short last batch included", 4)
+    def means() -> str | None:
+        for size, batch in ((5, "batches of equal size"), (4, "a short last batch")):
+            got = bench.evaluate(student, batch_size=size).result
+            want = bench.evaluate(reference(), batch_size=size).result
+            if isinstance(got, dict) and expect.alike(
+                got.get("loss"), bench.evaluate_in_training_mode(size)
+            ):
+                return "The terms are those of a model in training mode."
+            ignored = {"tracked"}
+            if problem := _means(got, want, batch, ignored):
+                return problem
+        return _are_plain(got)
+
+    @criterion("the mode restored", 2)
+    def modes() -> str | None:
+        session = bench.evaluate(student)
+        return keeps_modes(session.model, lambda: session.run(student, "evaluate"), "`evaluate`")
+
+    @criterion("no gradients, and nothing about the model changes", 2)
+    def leaves_alone() -> str | None:
+        session = bench.evaluate(student)
+        result = session.result
+        if any(float(moved.abs().max()) > 0 for moved in session.moved):
+            return "The weights of the model change while it is evaluated."
+        if any(student.call(session.probe["gradients_of"], session.model.ref)):
+            return "Gradients are left in the model: is something propagated back?"
+        if isinstance(result, dict) and expect.as_number(result.get("tracked")) == 1.0:
+            return (
+                "Gradients are tracked while the model is evaluated, which costs time and memory "
+                "and is of no use here."
+            )
+        return None if isinstance(result, dict) else _are_plain(result)
+
+    yield from (means, modes, leaves_alone)
+
+
+def sample_prior(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Decoding draws from N(0, I), tried on a decoder that shows the codes it is given."""
+    name = "sample_prior"
+
+    def build() -> Module:
+        module = Module.build(student, student.define(LATENTS)["ShowLatents"])
+        module.eval()
+        return module
+
+    @criterion("one image for each sample", 2)
+    def shape() -> str | None:
+        decode = build().ref
+        return expect.first(
+            *(
+                expect.shape(
+                    student.call(name, decode, count, 5, seed=draw.seed()),
+                    (count, 1, 1, 5),
+                    f"the result for {count} samples of 5 latents, with a decoder that draws its "
+                    "code as one row of pixels,",
+                )
+                for count in (3, 1)
+            )
+        )
+
+    @criterion("codes drawn from the standard normal distribution", 3)
+    def distribution() -> str | None:
+        decode = build().ref
+        seed = draw.seed()
+        result = student.call(name, decode, 4000, 3, seed=seed)
+        return (
+            expect.shape(result, (4000, 1, 1, 3), "the result for 4000 samples of 3 latents")
+            or expect.standard_normal(result[:, 0, 0], "the code that reaches the decoder")
+            or draws_afresh(lambda seed: student.call(name, decode, 3, 5, seed=seed), "the sample")
+        )
+
+    @criterion("the generator decides the draw", 1)
+    def generator() -> str | None:
+        decode = build().ref
+        return uses_generator(
+            lambda seed, generator: student.call(
+                name, decode, 3, 5, generator=generator, seed=seed
+            ),
+            "the sample",
+        )
+
+    @criterion("evaluation mode, no gradients, the mode restored", 2)
+    def care() -> str | None:
+        decoder = build()
+        arguments = (decoder.ref, 3, 5)
+        decoder.eval()
+        quiet = student.call(name, *arguments, generator=Seed(1))
+        decoder.train()
+        kept = student.call(name, *arguments, generator=Seed(1), keep=True)
+        loud = student.fetch(kept)
+        return (
+            expect.tensor(loud, "the result")
+            or (
+                "Asked for samples while it is in training mode, the decoder decodes in training "
+                "mode. Samples are to look at, so BatchNorm must not see them as a batch."
+                if expect.alike(loud, 2 * quiet) and not expect.alike(loud, quiet)
+                else None
+            )
+            or keeps_modes(decoder, lambda: student.call(name, *arguments), "`sample_prior`")
+            or (
+                "The images still hold on to the graph for gradients."
+                if student.carries_graph(kept)
+                else None
+            )
+        )
+
+    yield from (shape, distribution, generator, care)
+
+
+def pca(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Linear reconstruction, against the singular value decomposition."""
+    name = "pca_reconstruct"
+    # Variances that fall by a factor of 6 from direction to direction, so that the first few are
+    # beyond doubt whatever algorithm finds them, and a mean far from zero.
+    spread = 2.5 ** -torch.arange(7.0)
+    turn = torch.linalg.qr(draw.normal(7, 7)).Q
+    centre = draw.normal(7, std=3.0)
+    train = draw.normal(40, 7) * spread @ turn.T + centre
+    x = draw.normal(3, 7) * spread @ turn.T + centre + draw.normal(7, std=0.5)
+
+    def compare(train: Tensor, x: Tensor, components: int, what: str) -> str | None:
+        return expect.close(
+            student.call(name, train, x, components),
+            reference().call(name, train, x, components),
+            what,
+            rtol=2e-3,
+            atol=5e-3,
+        )
+
+    @criterion("the shape of the reconstructions", 1)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(
+                    student.call(name, train, x[:count], 2),
+                    (count, 7),
+                    f"the reconstruction of {count} examples",
+                )
+                for count in (3, 1)
+            )
+        )
+
+    @criterion("the value for a few components", 3)
+    def value() -> str | None:
+        problem = expect.first(
+            *(compare(train, x, components, "the reconstruction") for components in (1, 3))
+        )
+        if problem is None:
+            return None
+        centred, moved = train - train.mean(0), x - train.mean(0)
+        if compare(centred, moved, 3, "") is None:
+            return (
+                "The reconstruction is right if the mean of the training examples is zero, and "
+                "wrong if it is not. Which mean is taken away, and is it put back?"
+            )
+        return problem
+
+    @criterion("all components give back the example itself", 1)
+    def complete() -> str | None:
+        return expect.close(
+            student.call(name, train, x, 7),
+            x,
+            "the reconstruction from all 7 components",
+            atol=5e-3,
+        )
+
+    @criterion("fewer examples than dimensions", 1)
+    def few() -> str | None:
+        return compare(train[:5], x, 3, "the reconstruction learnt from 5 examples of 7 numbers")
+
+    yield from (shape, value, complete, few)
+
+
+class _Bench:
+    """Where training loops are tried: a tiny model, a few images, and either side's loop."""
+
+    def __init__(self, student: Student, draw: Draw):
+        self.images = draw.normal(10, 1, 2, 3)
+        self.labels = torch.arange(10) % 3
+        self.seed = draw.seed()
+        self.student = student
+
+    def train(
+        self,
+        side: Student,
+        optimizer: str,
+        *,
+        lr: float = 0.05,
+        batch_size: int = 4,
+        epochs: int = 1,
+    ) -> "_Session":
+        session = _Session(self, side, batch_size)
+        if optimizer == "SGD":
+            handle = side.call(session.probe["WatchedSGD"], session.model.ref, lr, keep=True)
+        else:
+            handle = session.model.optimizer(optimizer, lr=lr)
+        session.model.eval()  # it is for the loop to change that
+        for _ in range(epochs):
+            session.run(side, "train_epoch", handle)
+        return session
+
+    def evaluate(self, side: Student, batch_size: int = 4) -> "_Session":
+        session = _Session(self, side, batch_size)
+        session.run(side, "evaluate")
+        return session
+
+    def evaluate_in_training_mode(self, batch_size: int) -> float:
+        """The loss that a forgotten `model.eval()` gives."""
+        session = _Session(self, reference(), batch_size)
+        terms = reference().call(session.probe["loss_terms"], session.model.ref, self.images)
+        return float(terms["loss"].mean())
+
+
+class _Session:
+    """One model on one side, and what came of it."""
+
+    def __init__(self, bench: _Bench, side: Student, batch_size: int):
+        self.side = side
+        self.probe = side.define(TINY)
+        self.loader = Loader(bench.images, bench.labels, batch_size)
+        self.batches = -(-len(bench.images) // batch_size)
+        self.model = Module.build(side, self.probe["Tiny"], 6, seed=bench.seed)
+        self.before = self.model.parameters()
+        self.result = None
+
+    def run(self, side: Student, name: str, *optimizer) -> None:
+        self.result = side.call(
+            name, self.model.ref, self.loader, *optimizer, self.probe["loss_terms"]
+        )
+
+    @property
+    def moved(self) -> list[Tensor]:
+        """By how much each parameter has changed."""
+        pairs = zip(self.model.parameters(), self.before, strict=True)
+        return [after - before for after, before in pairs]
+
+    def explain(self) -> str:
+        return describe_loop(self.side, self.probe, self.model, self.batches)
+
+
+def _sizes(student: Student, name: str, layer: type[nn.Module], cases) -> str | None:
+    """Compare a size function with the maps that a layer makes; say in which cases it errs."""
+    wrong = []
+    for size, kernel, stride, padding in cases:
+        want = layer(1, 1, kernel, stride, padding)(torch.zeros(1, 1, size, size)).shape[-1]
+        got = student.call(name, size, kernel, stride, padding)
+        value = expect.as_number(got)
+        if value is None:
+            return f"`{name}` gives {expect.describe(got)}, where a whole number was expected."
+        if value != want:
+            wrong.append((value - want, stride, padding))
+        elif type(got) is not int:
+            return (
+                f"`{name}` gives a {type(got).__name__}, where a whole number (int) was expected."
+            )
+    if not wrong:
+        return None
+    problem = f"`{name}` is wrong in {len(wrong)} of {len(cases)} cases"
+    if all(error % 1 for error, _, _ in wrong):
+        return f"{problem}, all of them where the steps do not fit whole."
+    if all(padding for _, _, padding in wrong):
+        return f"{problem}, all of them with padding. Without padding it is right."
+    if all(stride > 1 for _, stride, _ in wrong):
+        return f"{problem}, all of them with a stride above 1. With stride 1 it is right."
+    if len({error for error, _, _ in wrong}) == 1 and len(wrong) == len(cases):
+        return f"{problem}, always by {wrong[0][0]:+g}."
+    return f"{problem}. Try small ones by hand: a map of 5, a kernel of 3."
+
+
+def _reference_size(name: str, latent_dim: int) -> int:
+    return Module.build(reference(), name, latent_dim).size()
+
+
+def _error(model: Module, images: Tensor) -> float:
+    """The mean squared error, through a code that crosses over to the judge and back, rounded.
+
+    In training mode, so that a few steps are enough: BatchNorm's averages take longer.
+    """
+    codes = expect.needed(model.call("encode", images), (len(images), 9), "what `encode` gives")
+    x_hat = model.call("decode", codes.half().float())
+    return float(
+        (expect.needed(x_hat, images.shape, "what `decode` gives") - images).square().mean()
+    )
+
+
+def _is_undistorted(pixels: Tensor) -> str | None:
+    """Nothing but a sigmoid stands after the last layer: grey 0.5 is passed without a kink."""
+    curves = torch.logit(pixels.double()).flatten(1)
+    if 0.5 < expect.kinks_at_zero(curves) < 2:
+        return None
+    return (
+        "Pixels darker than grey are treated differently from lighter ones. Is there another "
+        "activation between the last layer and the sigmoid?"
+    )
+
+
+def _means(got, want: dict[str, float], batch: str, ignored=frozenset()) -> str | None:
+    """A dict of means equals the judge's own."""
+    if not isinstance(got, dict) or got.keys() != want.keys():
+        return (
+            f"The result is {expect.describe(got)}, where a dict with one number for each of the "
+            f"terms {sorted(want)} was expected."
+        )
+    return expect.first(
+        *(
+            expect.number(got[name], value, f"with {batch}, the mean of the term {name!r}")
+            for name, value in want.items()
+            if name not in ignored
+        )
+    )
+
+
+def _are_plain(result) -> str | None:
+    """A dict of Python floats."""
+    if not isinstance(result, dict) or not result:
+        return f"The result is {expect.describe(result)}, where a dict of numbers was expected."
+    for name, value in result.items():
+        if not isinstance(value, int | float):
+            return (
+                f"The term {name!r} is {expect.describe(value)}, where a plain number was "
+                "expected: a tensor may keep the graph of a whole epoch in memory."
+            )
+    return None

@@ -1,0 +1,932 @@
+"""ps2, the variational autoencoder and beta: what each exercise must show."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from autograder import expect
+from autograder.checks import reference
+from autograder.checks.common import (
+    FIT,
+    draws_afresh,
+    has_size,
+    is_raw,
+    keeps_modes,
+    reaches_every_parameter,
+    reconstructs,
+    spans_black_to_white,
+    uses_generator,
+)
+from autograder.criterion import Criterion, criterion
+from autograder.draw import Draw
+from autograder.student import Loader, Module, Ref, Student, StudentError, unfit
+
+PER_EXAMPLE = "one number for each example"
+
+
+def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The divergence in closed form."""
+    name = "gaussian_kl"
+    mu, log_var = draw.normal(3, 5, std=1.5), draw.normal(3, 5, std=1.5)
+    weights = draw.uniform(3, low=0.5, high=2.0)
+    sizes = {"latent dimensions": 5, "examples": 3}
+    nothing = torch.zeros(3, 5)
+
+    def compare(mu: Tensor, log_var: Tensor, what: str) -> str | None:
+        want = reference().call(name, mu, log_var)
+        got = student.call(name, mu, log_var)
+        return expect.close(got, want, what, sizes=sizes, meaning=PER_EXAMPLE)
+
+    @criterion("one number for each example", 2)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(
+                    student.call(name, mu[:batch], log_var[:batch]), (batch,), what, PER_EXAMPLE
+                )
+                for batch, what in ((3, "the divergence"), (1, "the divergence for a batch of one"))
+            )
+        )
+
+    @criterion("the value", 5)
+    def value() -> str | None:
+        problem = compare(mu, log_var, "the divergence")
+        if problem is None:
+            return compare(nothing, nothing, "the divergence of the prior from itself")
+        if compare(mu, nothing, "") is None:
+            return f"{problem} Where all variances are 1 it is right: look at what `log_var` does."
+        if compare(nothing, log_var, "") is None:
+            return f"{problem} Where all means are 0 it is right: look at what `mu` does."
+        return problem
+
+    @criterion("the gradients with respect to mu and log_var", 3)
+    def gradient() -> str | None:
+        ask = {"wrt": (0, 1), "cotangent": weights}
+        got = student.gradients(name, mu, log_var, **ask).inputs
+        want = reference().gradients(name, mu, log_var, **ask).inputs
+        return expect.first(
+            *(
+                expect.gradient(*pair, what, sizes=sizes)
+                for *pair, what in zip(got, want, ("`mu`", "`log_var`"), strict=True)
+            )
+        )
+
+    @criterion("tiny and huge variances, and many dimensions", 3)
+    def extremes() -> str | None:
+        tiny, huge = draw.uniform(3, 5, low=-40, high=-20), draw.uniform(3, 5, low=12, high=25)
+        many = draw.normal(3, 300, mean=-2.0)
+        return (
+            compare(mu, tiny, "for tiny variances the divergence")
+            or compare(mu, huge, "for huge variances the divergence")
+            or compare(torch.zeros_like(many), many, "for 300 latent dimensions the divergence")
+        )
+
+    @criterion("any number of leading dimensions", 1)
+    def leading() -> str | None:
+        mu, log_var = draw.normal(2, 3, 5), draw.normal(2, 3, 5)
+        return compare(mu, log_var, "for inputs of shape (2, 3, 5) the divergence")
+
+    yield from (shape, value, gradient, extremes, leading)
+
+
+def kl_monte_carlo(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The divergence as a mean over samples."""
+    name = "gaussian_kl_monte_carlo"
+    mu, log_var = draw.normal(3, 5, std=1.2), draw.uniform(3, 5, low=-2.0, high=1.0)
+    seed = draw.seed()
+    exact = reference().call("gaussian_kl", mu, log_var)
+    # log q(z) - log p(z) of one sample, in the noise e: a sum over dimensions of
+    # (var - 1) e^2 / 2 + mu std e + constant, whose variance is (var - 1)^2 / 2 + mu^2 var.
+    var = log_var.exp()
+    variance = ((var - 1) ** 2 / 2 + mu**2 * var).sum(1)
+
+    @criterion("one number for each example", 1)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(
+                    student.call(name, mu[:batch], log_var[:batch], samples, seed=seed),
+                    (batch,),
+                    what,
+                    PER_EXAMPLE,
+                )
+                for batch, samples, what in (
+                    (3, 7, "the estimate for 3 examples from 7 samples"),
+                    (1, 7, "the estimate for a batch of one"),
+                    (3, 1, "the estimate from one sample"),
+                )
+            )
+        )
+
+    @criterion("right on average", 3)
+    def mean() -> str | None:
+        copies, samples = 40, 500
+        rows = mu.repeat(copies, 1), log_var.repeat(copies, 1)
+        got = student.call(name, *rows, samples, seed=seed)
+        if problem := expect.shape(got, (3 * copies,), "the estimate", PER_EXAMPLE):
+            return problem
+        got = got.double().view(copies, 3)
+        # How far the mean over the copies may be off, also if they scatter more than they should:
+        # that is for the next criterion. Copies that share their noise are as good as one.
+        scatter, error = got.std(0), (variance / samples).sqrt().double()
+        shared = bool((scatter < 1e-3 * error).all())
+        error = error if shared else torch.maximum(error, scatter) / math.sqrt(copies)
+        return expect.estimate(got.mean(0), exact.double(), error, "the estimate")
+
+    @criterion("as much chance in it as independent samples have", 2)
+    def spread() -> str | None:
+        copies = 1500
+        for samples in (1, 8):
+            rows = mu[:1].expand(copies, -1), log_var[:1].expand(copies, -1)
+            got = student.call(name, *rows, samples, seed=seed)
+            if problem := expect.shape(got, (copies,), "the estimate") or expect.finite(
+                got, "the estimate"
+            ):
+                return problem
+            ratio = float(got.double().var() / (variance[0] / samples))
+            # With 1,500 rows the ratio stays within 0.7 and 1.4 of its mean, for one sample too,
+            # where single values have heavy tails; a wrong number of samples is a factor of 8.
+            if ratio < 1e-6:
+                return "The estimate is the same for all examples that are alike: it draws nothing."
+            if not 0.4 < ratio < 2.5:
+                side = "more" if ratio > 1 else "less"
+                return (
+                    f"From {samples} sample(s) the estimate scatters {side} than it should: its "
+                    f"variance is {ratio:.2g} times that of a mean over so many independent "
+                    "samples."
+                )
+        return None
+
+    @criterion("the generator decides the draw, and every call draws afresh", 2)
+    def generator() -> str | None:
+        return draws_afresh(
+            lambda seed: student.call(name, mu, log_var, 7, seed=seed), "the estimate"
+        ) or uses_generator(
+            lambda seed, generator: student.call(
+                name, mu, log_var, 7, generator=generator, seed=seed
+            ),
+            "the estimate",
+        )
+
+    yield from (shape, mean, spread, generator)
+
+
+def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Samples of the posterior that gradients pass through."""
+    name = "reparameterize"
+    mu, log_var = draw.normal(3, 5, std=2.0), draw.normal(3, 5)
+    count = 4000
+    means = draw.normal(1, 3, std=2.0).expand(count, 3)
+    log_vars = torch.tensor([-4.0, 1.0, 3.0]).expand(count, 3)
+    seed = draw.seed()
+
+    @criterion("the shape of mu", 1)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(student.call(name, *inputs, seed=seed), inputs[0].shape, "`z`")
+                for inputs in (
+                    (mu, log_var),
+                    (mu[:1], log_var[:1]),
+                    (draw.normal(2, 3, 5), draw.normal(2, 3, 5)),
+                )
+            )
+        )
+
+    @criterion("the mean and the spread of z", 3)
+    def moments() -> str | None:
+        z = student.call(name, means, log_vars, seed=seed)
+        if problem := expect.shape(z, means.shape, "`z`") or expect.finite(z, "`z`"):
+            return problem
+        error = (z - means).double()
+        got, want = error.std(0), (0.5 * log_vars[0]).exp().double()
+        limit = expect.STANDARD_ERRORS / math.sqrt(count)
+        if expect.alike(z, means):
+            return "`z` is `mu` itself: there is no randomness in it."
+        if float(got.max()) < 1e-5:
+            return "Examples with the same `mu` and `log_var` all get the same `z`."
+        if bool((error.mean(0).abs() > limit * got + 1e-4).any()):
+            return "On average `z` is not `mu`."
+        if float((got / want - 1).abs().max()) < limit:
+            return None
+        if float(got.max() / got.min()) < 1.2:
+            return "`z` scatters around `mu` equally, whether `log_var` is small or large."
+        seen = ", ".join(
+            f"{float(g):.3g} where `log_var` is {float(lv):g}"
+            for g, lv in zip(got, log_vars[0], strict=True)
+        )
+        return (
+            f"The standard deviation of `z` around `mu` is {seen}. What does `log_var` hold, and "
+            "what has to be multiplied with the noise?"
+        )
+
+    @criterion("fresh normal noise for every entry and every call", 3)
+    def noise() -> str | None:
+        z = student.call(name, means, log_vars, seed=seed)
+        if problem := expect.shape(z, means.shape, "`z`") or expect.finite(z, "`z`"):
+            return problem
+        error = (z - means).double()
+        scale = error.std(0).clamp_min(1e-12)
+        return draws_afresh(
+            lambda seed: student.call(name, mu, log_var, seed=seed), "`z`"
+        ) or expect.standard_normal(error / scale, "the noise in `z`")
+
+    @criterion("gradients to mu and log_var", 3)
+    def gradient() -> str | None:
+        weights = draw.normal(3, 5)
+        found = student.gradients(name, mu, log_var, wrt=(0, 1), cotangent=weights, seed=seed)
+        to_mu, to_log_var = found.inputs
+        # z = mu + std * noise, and std depends on log_var: whatever the noise was.
+        return expect.gradient(to_mu, weights, "`mu`") or expect.gradient(
+            to_log_var, weights * (found.output - mu) / 2, "`log_var`", rtol=1e-3, atol=1e-4
+        )
+
+    @criterion("the generator decides the draw", 1)
+    def generator() -> str | None:
+        return uses_generator(
+            lambda seed, generator: student.call(name, mu, log_var, generator=generator, seed=seed),
+            "`z`",
+        )
+
+    yield from (shape, moments, noise, gradient, generator)
+
+
+def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The terms of the bound."""
+    name = "elbo_terms"
+    x, x_hat = draw.uniform(3, 2, 4, 7), draw.normal(3, 2, 4, 7)
+    mu, log_var = draw.normal(3, 5, std=1.5), draw.normal(3, 5, std=1.5)
+    sizes = {"pixels": 56, "latent dimensions": 5, "examples": 3}
+
+    def ask(beta: float | None = None, batch: int = 3) -> dict[str, Tensor]:
+        arguments = (x[:batch], x_hat[:batch], mu[:batch], log_var[:batch])
+        terms = student.call(name, *arguments, **({} if beta is None else {"beta": beta}))
+        if not isinstance(terms, dict) or not {"loss", "nll", "kl"} <= terms.keys():
+            raise unfit(
+                f'The result is {expect.describe(terms)}, where a dict of "loss", "nll" and "kl" '
+                "was "
+                "expected.",
+            )
+        return terms
+
+    @criterion("a dict of three terms, one number for each image in each", 2)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(ask(batch=batch)[key], (batch,), f'"{key}"{what}')
+                for batch, what in ((3, ""), (1, " for a batch of one"))
+                for key in ("nll", "kl", "loss")
+            )
+        )
+
+    @criterion("the negative log-likelihood", 3)
+    def nll() -> str | None:
+        want = reference().call(name, x, x_hat, mu, log_var)["nll"]
+        got = ask()["nll"]
+        problem = expect.close(got, want, '"nll"', sizes=sizes)
+        if problem is None:
+            return expect.close(ask(beta=3.7)["nll"], want, '"nll", for a beta other than 1,')
+        if isinstance(got, Tensor) and expect.alike(got, want - want.mean() + got.mean()):
+            return (
+                f"{problem} A log-density has a constant in it that does not depend on the image."
+            )
+        return problem
+
+    @criterion("the divergence, unweighted", 2)
+    def divergence() -> str | None:
+        want = reference().call("gaussian_kl", mu, log_var)
+        return expect.close(ask()["kl"], want, '"kl"', sizes=sizes) or expect.close(
+            ask(beta=3.7)["kl"], want, '"kl", for a beta other than 1,'
+        )
+
+    @criterion("the loss, made of the two with beta", 4)
+    def loss() -> str | None:
+        for beta in (None, 0.0, 1.0, 3.7, 0.25):
+            terms = ask(beta)
+            if problem := expect.first(
+                *(expect.shape(terms[key], (3,), f'"{key}"') for key in ("loss", "nll", "kl"))
+            ):
+                return problem
+            weight = 1.0 if beta is None else beta
+            if not expect.alike(terms["loss"], terms["nll"] + weight * terms["kl"], atol=1e-3):
+                return _explain_loss({b: ask(b) for b in (0.0, 1.0, 3.7)}, beta)
+        return None
+
+    @criterion("gradients of the loss", 2)
+    def gradient() -> str | None:
+        weights = draw.uniform(3, low=0.5, high=2.0)
+        found = student.gradients(
+            name, x, x_hat, mu, log_var, beta=2.5, wrt=(1, 2, 3), cotangent={"loss": weights}
+        ).inputs
+        # For a Gaussian of variance one the gradient is the difference itself.
+        want = weights[:, None, None, None] * (x_hat - x)
+        return expect.gradient(found[0], want, "`x_hat`", sizes=sizes) or expect.first(
+            *(
+                expect.no_gradient(what)
+                for got, what in zip(found[1:], ("`mu`", "`log_var`"), strict=True)
+                if got is None or not bool(got.any())
+            )
+        )
+
+    yield from (shape, nll, divergence, loss, gradient)
+
+
+def model(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The whole variational autoencoder."""
+    seed = draw.seed()
+    images = draw.images(4)
+    noise = draw.normal(5, 1, 28, 28)
+
+    def build(latent_dim: int = 5) -> Module:
+        return Module.build(student, "VAE", latent_dim, seed=seed)
+
+    @criterion("encode, decode and forward: shapes and pixels, for a single image too", 2)
+    def shapes() -> str | None:
+        vae = build()
+        for batch, training in ((4, True), (1, False)):
+            vae.train(training)
+            x = images[:batch]
+            if problem := _is_posterior(vae.call("encode", x), batch, 5, "what `encode` gives"):
+                return problem
+            z = vae.call("encode", x)[0]
+            outputs = _outputs(vae, x, seed=1)
+            what = f"for a batch of {batch}, `x_hat`"
+            if problem := (
+                expect.shape(vae.call("decode", z), x.shape, "what `decode` gives")
+                or expect.shape(outputs[0], x.shape, what)
+                or expect.within(outputs[0], 0.0, 1.0, what)
+                or _is_posterior(outputs[1:], batch, 5, "what a forward pass gives")
+            ):
+                return problem
+        return spans_black_to_white(_decoded(vae, 1e5 * draw.normal(8, 5))) or expect.same(
+            list(outputs[1:]),
+            list(vae.call("encode", images[:1])),
+            "In evaluation mode, a forward pass gives another `mu` and `log_var` than `encode` "
+            "does for the same image.",
+        )
+
+    @criterion("the number of parameters", 2)
+    def size() -> str | None:
+        return expect.first(
+            *(
+                has_size(
+                    build(k),
+                    Module.build(reference(), "VAE", k).size(),
+                    f"a VAE of {k} latent dimensions",
+                )
+                for k in (64, 11)
+            )
+        )
+
+    @criterion("mu and log_var are separate and may be any real number", 2)
+    def posterior() -> str | None:
+        vae = build(16)
+        vae.eval()
+        encoded = vae.call("encode", images)
+        if problem := _is_posterior(encoded, 4, 16, "what `encode` gives"):
+            return problem
+        mu, log_var = encoded
+        return (
+            expect.different(mu, log_var, "`mu` and `log_var` are one and the same.")
+            or is_raw(lambda x: vae.call("encode", x)[0], noise, "`mu`")
+            or is_raw(lambda x: vae.call("encode", x)[1], noise, "`log_var`")
+        )
+
+    @criterion("forward decodes a draw from the posterior", 3)
+    def sampling() -> str | None:
+        return _follows_posterior(build(3), images, draw, student.define(FIT)["fit"])
+
+    @criterion("randomness: fresh at each call, and decided by the generator", 1)
+    def randomness() -> str | None:
+        vae = build()
+        vae.train()
+
+        def x_hat(**source) -> Tensor:
+            return _outputs(vae, images, **source)[0]
+
+        return draws_afresh(x_hat, "`x_hat`") or uses_generator(x_hat, "`x_hat`")
+
+    @criterion("reconstruct: from the mean, nothing random, evaluation mode, no gradients", 2)
+    def reconstruct() -> str | None:
+        vae = build()
+        return reconstructs(vae, images, lambda: vae.call("decode", vae.call("encode", images)[0]))
+
+    @criterion("sample: from the prior, evaluation mode, no gradients", 2)
+    def sample() -> str | None:
+        return _samples_prior(build(3), draw)
+
+    @criterion("gradients reach every parameter", 2)
+    def gradients() -> str | None:
+        return reaches_every_parameter(build(), images, seed=seed)
+
+    yield from (shapes, size, posterior, sampling, randomness, reconstruct, sample, gradients)
+
+
+TINY_VAE = '''
+import torch
+from torch import nn
+
+
+class TinyVAE(nn.Module):
+    """Linear maps to mu, log_var and back, with z = mu: nothing in it is random."""
+
+    def __init__(self, size, latent_dim):
+        super().__init__()
+        self.to_posterior = nn.Linear(size, 2 * latent_dim)
+        self.to_image = nn.Linear(latent_dim, size)
+
+    def forward(self, x, generator=None):
+        mu, log_var = self.to_posterior(x.flatten(1)).chunk(2, dim=1)
+        return self.to_image(mu).view_as(x), mu, log_var
+
+
+def terms_with(beta):
+    return lambda model, x: vae_terms(model, x, beta)
+'''
+
+
+def training(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The loop over epochs, with and without a warm-up.
+
+    It is compared with the judge going through the same epochs one by one, with the notebook's own
+    `train_epoch`, `evaluate` and `vae_terms`: a mistake in an earlier exercise does not count here.
+    """
+    images = draw.uniform(10, 1, 2, 4)
+    held_out = draw.uniform(7, 1, 2, 4)
+    seed = draw.seed()
+
+    def run(epochs: int, **settings) -> tuple[dict, list[Tensor]]:
+        bench = _VAEBench(student, images, held_out, seed)
+        history = student.call("train_vae", *bench.arguments, epochs, **settings)
+        return _as_history(history), bench.model.state()
+
+    def expected(weights: list[float], beta: float) -> tuple[dict, list[Tensor]]:
+        bench = _VAEBench(student, images, held_out, seed)
+        return bench.go_through(weights, beta), bench.model.state()
+
+    @criterion("the history: an entry an epoch, and one before training", 2)
+    def history() -> str | None:
+        got, _ = run(3, beta=2.0)
+        counts = {part: len(got[part]) for part in ("train", "held_out")}
+        for part, want in (("train", 3), ("held_out", 4)):
+            if counts[part] != want:
+                return (
+                    f'After 3 epochs the history has {counts[part]} entries under "{part}", where '
+                    f"{want} were expected."
+                )
+        for entry in got["train"] + got["held_out"]:
+            if not isinstance(entry, dict) or not entry:
+                return f"An entry of the history is {expect.describe(entry)}: a dict was expected."
+            for name, value in entry.items():
+                if not isinstance(value, int | float):
+                    return (
+                        f"In the history {name!r} is {expect.describe(value)}, where a plain "
+                        "number was expected."
+                    )
+        return None
+
+    @criterion("training with a constant beta", 3)
+    def constant() -> str | None:
+        for beta, settings in ((1.0, {}), (3.0, {"beta": 3.0})):
+            got, state = run(3, **settings)
+            want, right = expected([beta] * 3, beta)
+            if not expect.alike(state, right, rtol=1e-3, atol=1e-5):
+                return _explain_weights(got, want, [beta] * 3, beta)
+        return None
+
+    @criterion("the warm-up: in equal steps from zero to beta", 3)
+    def warm_up() -> str | None:
+        for epochs, warm, shares in (
+            (5, 3, [0, 1 / 3, 2 / 3, 1, 1]),
+            (2, 4, [0, 1 / 4]),
+        ):
+            beta = 2.0
+            weights = [beta * share for share in shares]
+            got, state = run(epochs, beta=beta, warmup_epochs=warm)
+            want, right = expected(weights, beta)
+            if not expect.alike(state, right, rtol=1e-3, atol=1e-5):
+                return _explain_weights(got, want, weights, beta)
+        return None
+
+    @criterion("what the history says: each epoch's own terms, held-out ones at the full beta", 3)
+    def values() -> str | None:
+        beta = 2.0
+        got, state = run(3, beta=beta, warmup_epochs=2)
+        want, right = expected([0, beta / 2, beta], beta)
+        if not expect.alike(state, right, rtol=1e-3, atol=1e-5):
+            # Its weights are others, so its numbers must be: look at a run without a warm-up.
+            got, _ = run(3, beta=beta)
+            want, _ = expected([beta] * 3, beta)
+        return _compare_histories(got, want)
+
+    yield from (history, constant, warm_up, values)
+
+
+def effective_beta(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The hidden scale of a loss."""
+    name = "effective_beta"
+    cases = [(float(draw.uniform(1, low=1e-4, high=20)), draw.integer(20, 5000)) for _ in range(4)]
+
+    def compare(reconstruction: str | None, what: str) -> str | None:
+        kind = () if reconstruction is None else (reconstruction,)
+        got = [student.call(name, *case, *kind) for case in cases]
+        want = [reference().call(name, *case, *kind) for case in cases]
+        if any(expect.as_number(value) is None for value in got):
+            kind = expect.describe(got[0])
+            return f"{expect.upper(what)} the result is {kind}, where a number was expected."
+        return expect.close(
+            torch.tensor([expect.as_number(value) for value in got], dtype=torch.double),
+            torch.tensor(want, dtype=torch.double),
+            f"{what} beta",
+        )
+
+    @criterion("a squared error", 3)
+    def squared() -> str | None:
+        return compare("squared_error", "for a squared error,") or compare(
+            None, "by default (a squared error),"
+        )
+
+    @criterion("a cross-entropy", 2)
+    def entropy() -> str | None:
+        return compare("cross_entropy", "for a cross-entropy,")
+
+    @criterion("ValueError for anything else", 1)
+    def refusal() -> str | None:
+        try:
+            result = student.call(name, 1.0, 100, "absolute_error")
+        except StudentError as error:
+            if error.type == "ValueError":
+                return None
+            if error.kind != "error":
+                raise
+            return f"An unknown reconstruction raises {error.type}, where ValueError is asked for."
+        return (
+            f"An unknown reconstruction is not refused: the result is {expect.describe(result)}. A "
+            "ValueError is asked for."
+        )
+
+    yield from (squared, entropy, refusal)
+
+
+def active_units(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Counting the latent dimensions that are used, on codes with known variances."""
+    name = "active_units"
+
+    def codes(rows: int, variances: list[float], centre: float = 0.0) -> Tensor:
+        """Rows whose columns have exactly these variances, around means far from zero."""
+        mu = draw.normal(rows, len(variances))
+        mu = (mu - mu.mean(0)) / mu.std(0, correction=0)
+        return mu * torch.tensor(variances).sqrt() + centre * draw.normal(len(variances))
+
+    def compare(mu: Tensor, want: int, what: str, **settings) -> str | None:
+        got = student.call(name, mu, **settings)
+        value = expect.as_number(got)
+        if value is None:
+            return f"{what} the result is {expect.describe(got)}, where a number was expected."
+        if value == want:
+            return None
+        side = "more" if value > want else "fewer"
+        return f"{what} {value:g} units are counted: {side} than there are."
+
+    # Variances stay clear of the threshold, so that dividing by N or by N - 1 is all the same.
+    @criterion("the count, with the usual threshold", 3)
+    def count() -> str | None:
+        variances = [1.0, 0.5, 0.03, 0.004, 0.002, 1e-6, 0.0]
+        return (
+            compare(codes(50, variances), 3, "For 50 images and 7 latents,")
+            or compare(codes(4, variances), 3, "For 4 images and 7 latents,")
+            or compare(codes(30, [1e-5, 0.0]), 0, "Where every mean is nearly constant,")
+        )
+
+    @criterion("means far from zero", 2)
+    def centre() -> str | None:
+        variances = [1.0, 0.04, 0.003, 1e-5, 1e-6]
+        return compare(codes(40, variances, 5.0), 2, "Where the means are not around zero,")
+
+    @criterion("another threshold", 2)
+    def threshold() -> str | None:
+        variances = [2.0, 0.8, 0.3, 0.1, 0.03, 0.001]
+        mu = codes(60, variances)
+        return compare(mu, 2, "With a threshold of 0.5,", threshold=0.5) or compare(
+            mu, 6, "With a threshold of 0.0001,", threshold=1e-4
+        )
+
+    @criterion("a whole number", 1)
+    def whole() -> str | None:
+        got = student.call(name, codes(20, [1.0, 0.5, 1e-4]))
+        if isinstance(got, int) and not isinstance(got, bool):
+            return None
+        return f"The result is {expect.describe(got)}, where a whole number (int) was expected."
+
+    yield from (count, centre, threshold, whole)
+
+
+def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Codes on a straight line."""
+    name = "interpolate"
+    start, end = draw.normal(5, std=2.0), draw.normal(5, std=2.0)
+
+    @criterion("the shape", 1)
+    def shape() -> str | None:
+        return expect.first(
+            *(
+                expect.shape(
+                    student.call(name, start, end, frames),
+                    (frames, 5),
+                    f"the result for {frames} frames",
+                )
+                for frames in (7, 2)
+            )
+        )
+
+    @criterion("it starts at the start and ends at the end", 2)
+    def ends() -> str | None:
+        for frames in (7, 2):
+            got = student.call(name, start, end, frames)
+            if problem := expect.tensor(got, "the result"):
+                return problem
+            if got.ndim != 2 or len(got) < 2 or got.shape[1] != 5:
+                return "Without a row for each frame there are no ends to look at."
+            if expect.alike(got[0], end) and expect.alike(got[-1], start):
+                return "The line runs backwards, from the end to the start."
+            for row, want, what in ((0, start, "first"), (-1, end, "last")):
+                if not expect.alike(got[row], want):
+                    return f"With {frames} frames, the {what} one is not the code it should be."
+        return None
+
+    @criterion("equal steps on a straight line", 2)
+    def steps() -> str | None:
+        got = student.call(name, start, end, 7)
+        if problem := expect.tensor(got, "the result"):
+            return problem
+        if got.ndim != 2 or len(got) < 3 or got.shape[1] != 5:
+            return "Without a row for each frame there are no steps to look at."
+        moves = got.diff(dim=0)
+        if not expect.alike(moves, moves[:1].expand_as(moves), atol=1e-4):
+            return "The steps from frame to frame are not equal."
+        direction = torch.nn.functional.cosine_similarity(moves[0], end - start, dim=0)
+        if float(direction) < 0.999:
+            return "The frames do not lie on the line from the start to the end."
+        return None
+
+    yield from (shape, ends, steps)
+
+
+def _explain_loss(terms: dict[float, dict[str, Tensor]], beta: float | None) -> str:
+    """How the loss depends on beta, in words."""
+    slope = (terms[1.0]["loss"] - terms[0.0]["loss"]).double()
+    divergence = terms[1.0]["kl"].double()
+    where = "At the default beta" if beta is None else f"At beta = {beta:g}"
+    problem = f'{where}, "loss" does not fit together with "nll", "kl" and beta.'
+    if expect.alike(terms[0.0]["loss"], terms[3.7]["loss"], atol=1e-4):
+        return f"{problem} It is the same whatever beta is."
+    if expect.alike(slope, -divergence, atol=1e-3):
+        return (
+            f"{problem} A larger divergence makes it smaller: what should training do with the KL?"
+        )
+    if expect.alike(slope, terms[1.0]["nll"].double(), atol=1e-3):
+        return f'{problem} It is "nll" that beta multiplies.'
+    ratio = float((slope / divergence).median())
+    if expect.alike(slope, ratio * divergence, atol=1e-3) and abs(ratio - 1) > 1e-3:
+        return f'{problem} When beta grows by 1 it grows by {ratio:.3g} times "kl".'
+    return problem
+
+
+def _is_posterior(value, batch: int, latent_dim: int, what: str) -> str | None:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        seen = f"{expect.upper(what)} is {expect.describe(value)}"
+        return f"{seen}, where `mu` and `log_var` were expected."
+    return expect.first(
+        *(
+            expect.shape(part, (batch, latent_dim), f"{name} in {what} for a batch of {batch}")
+            for part, name in zip(value, ("`mu`", "`log_var`"), strict=True)
+        )
+    )
+
+
+def _outputs(vae: Module, x: Tensor, **source) -> list:
+    """The three parts of a forward pass."""
+    outputs = vae(x, **source)
+    if isinstance(outputs, tuple | list) and len(outputs) == 3:
+        return list(outputs)
+    raise unfit(
+        f"A forward pass gives {expect.describe(outputs)}, where `(x_hat, mu, log_var)` was "
+        "expected.",
+    )
+
+
+def _decoded(vae: Module, z: Tensor) -> Tensor:
+    return expect.needed(vae.call("decode", z), (len(z), 1, 28, 28), "what `decode` gives")
+
+
+def _warm(vae: Module, draw: Draw, latent_dim: int) -> None:
+    """Show the decoder codes in training mode, after which its BatchNorm lets differences pass."""
+    vae.train()
+    for _ in range(12):
+        vae.call("decode", draw.normal(16, latent_dim))
+    vae.eval()
+
+
+def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str | None:
+    """What forward decodes is distributed as `decode` of draws from N(mu, exp(log_var)).
+
+    At first all variances are near one, where a standard deviation can not be told from a variance.
+    So the encoder is first taught very different ones. Then images of many forward passes are
+    compared with `decode` of codes that the judge draws from the mu and log_var that `encode`
+    gives.
+    """
+    copies = 150
+    _warm(vae, draw, 3)
+    mu = draw.normal(4, 3)
+    log_var = torch.tensor([-5.0, -2.5, 0.0, 2.0])[:, None].expand(4, 3)
+    vae.student.call(fit, vae.ref, "encode", images, [mu, log_var], steps=40, lr=3e-3)
+    encoded = vae.call("encode", images)
+    if problem := _is_posterior(encoded, 4, 3, "what `encode` gives"):
+        return problem
+    mu, log_var = encoded
+    batch = images.repeat(copies, 1, 1, 1)
+    x_hat = expect.needed(_outputs(vae, batch, seed=draw.seed())[0], batch.shape, "`x_hat`")
+    noise = draw.normal(copies, 4, 3)
+    right = _decoded(vae, (mu + (log_var / 2).exp() * noise).flatten(0, 1))
+    centre = _decoded(vae, mu)
+    got, want = (_scatter(side.view(copies, *images.shape), centre) for side in (x_hat, right))
+    ratio = got / want
+    if float(ratio.max()) < 1e-6:
+        return "In a forward pass `x_hat` is always the same: nothing is drawn from the posterior."
+    # Squared distances from the centre, over 150 draws of 3 numbers: a right answer's ratio stayed
+    # within 0.75 and 1.35 in 2,000 trials. A variance in place of a standard deviation makes it
+    # 1/100 at log_var = -5, and noise that ignores log_var makes it 100.
+    if bool(((ratio > 0.5) & (ratio < 2.0)).all()):
+        return None
+    order = log_var.mean(1).argsort()
+    seen = ", ".join(
+        f"{_plainly(float(ratio[i]))} where `log_var` is about {float(log_var[i].mean()):.1f}"
+        for i in order
+    )
+    return (
+        "Over many forward passes, `x_hat` does not scatter as it does for codes drawn from the "
+        f"posterior. Its variance is that of right draws times {seen}."
+    )
+
+
+def _plainly(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def _samples_prior(vae: Module, draw: Draw) -> str | None:
+    _warm(vae, draw, 3)
+    count = 400
+    seed = draw.seed()
+    for batch in (3, 1):
+        got = vae.call("sample", batch, seed=seed)
+        if problem := expect.shape(got, (batch, 1, 28, 28), f"the result for {batch} sample(s)"):
+            return problem
+    vae.train()
+    before = vae.state()
+    got = vae.call("sample", count, seed=seed)
+    if problem := expect.finite(got, "a sample"):
+        return problem
+    again = vae.call("sample", count, seed=seed)
+    vae.eval()
+    right = _decoded(vae, draw.normal(count, 3))
+    spread, want = (float(side.double().var(0).sum()) for side in (got, right))
+    shift = float((got.double().mean(0) - right.double().mean(0)).square().sum())
+    return (
+        expect.same(
+            again,
+            vae.call("sample", count, seed=seed),
+            "Samples of a model in training mode are others than in evaluation mode. BatchNorm "
+            "must not see samples as a batch of training images.",
+        )
+        or expect.same(vae.state(), before, "Sampling changes the model: BatchNorm averages moved.")
+        or expect.different(
+            got, got[:1].expand_as(got), "The samples of one call are all the same image."
+        )
+        # Over 400 draws a right answer's ratio stays within 0.8 and 1.25, its shift below 0.05.
+        or (
+            None
+            if 0.6 < spread / want < 1.6
+            else "The samples vary as they would not for codes from the prior: their variance is "
+            f"{spread / want:.2g} times what it should be. Where do their codes come from?"
+        )
+        or (
+            None
+            if shift < 0.15 * want
+            else "The samples are not those of codes from the prior: on average they are another "
+            "image. Where do their codes come from?"
+        )
+        or draws_afresh(lambda seed: vae.call("sample", 3, seed=seed), "the sample")
+        or uses_generator(
+            lambda seed, generator: vae.call("sample", 3, generator=generator, seed=seed),
+            "the sample",
+        )
+        or _keeps(vae)
+    )
+
+
+def _keeps(vae: Module) -> str | None:
+    return keeps_modes(vae, lambda: vae.call("sample", 2), "`sample`") or (
+        "Samples still hold on to the graph for gradients."
+        if vae.carries_graph("sample", 2)
+        else None
+    )
+
+
+def _scatter(images: Tensor, centre: Tensor) -> Tensor:
+    """Mean squared distance from the centres: (copies, n, ...) and (n, ...) to (n,)."""
+    return (images - centre).double().square().flatten(2).sum(2).mean(0)
+
+
+class _VAEBench:
+    """A tiny model, two loaders and an optimiser, as `train_vae` takes them."""
+
+    def __init__(self, student: Student, images: Tensor, held_out: Tensor, seed: int):
+        self.student = student
+        self.probe = student.define(TINY_VAE, vae_terms=student.ref("vae_terms"))
+        self.model = Module.build(student, self.probe["TinyVAE"], 8, 3, seed=seed)
+        self.loaders = (
+            Loader(images, torch.zeros(len(images)), batch_size=4),
+            Loader(held_out, torch.zeros(len(held_out)), batch_size=4),
+        )
+        self.optimizer = self.model.optimizer("Adam", lr=0.02)
+
+    @property
+    def arguments(self) -> tuple:
+        return (self.model.ref, *self.loaders, self.optimizer)
+
+    def go_through(self, weights: list[float], beta: float) -> dict[str, list]:
+        """Train epoch by epoch, with a weight for each, and evaluate with beta."""
+        train, held_out = self.loaders
+
+        def terms(weight: float) -> Ref:
+            return self.student.call(self.probe["terms_with"], weight, keep=True)
+
+        def evaluate() -> dict[str, float]:
+            return self.student.call("evaluate", self.model.ref, held_out, terms(beta))
+
+        history = {"train": [], "held_out": [evaluate()]}
+        for weight in weights:
+            history["train"].append(
+                self.student.call(
+                    "train_epoch", self.model.ref, train, self.optimizer, terms(weight)
+                )
+            )
+            history["held_out"].append(evaluate())
+        return history
+
+
+def _as_history(value) -> dict[str, list]:
+    if (
+        isinstance(value, dict)
+        and {"train", "held_out"} <= value.keys()
+        and all(isinstance(value[part], list | tuple) for part in ("train", "held_out"))
+    ):
+        return {part: list(value[part]) for part in ("train", "held_out")}
+    raise unfit(
+        f'The history is {expect.describe(value)}, where a dict of two lists, "train" and '
+        '"held_out", was expected.',
+    )
+
+
+def _explain_weights(got: dict, want: dict, weights: list[float], beta: float) -> str:
+    """Say which weight of the KL each epoch's terms show, where that explains the difference."""
+    problem = "The weights of the model after training are not the right ones."
+    if len(got["train"]) != len(want["train"]):
+        return f"{problem} How often does the loop go through the training images?"
+    used = [_weight_in(entry) for entry in got["train"]]
+    if None in used:
+        return problem
+    if all(abs(u - w) < 1e-3 for u, w in zip(used, weights, strict=True)):
+        return (
+            f"{problem} The weight of the KL is right in every epoch. Does the loop train on the "
+            "training images only, once in an epoch, with the model and optimiser it was given?"
+        )
+    shares = ", ".join(f"{u / beta:.2g}" for u in used)
+    return f"{problem} From epoch 0 on, the weight of the KL in training was {shares} times beta."
+
+
+def _weight_in(entry) -> float | None:
+    """The weight of the KL in a loss that its terms add up to."""
+    values = [expect.as_number(entry.get(key)) for key in ("loss", "nll", "kl")]
+    if None in values or not values[2]:
+        return None
+    return (values[0] - values[1]) / values[2]
+
+
+def _compare_histories(got: dict, want: dict) -> str | None:
+    for part, words in (("held_out", "on held-out images"), ("train", "in training")):
+        if len(got[part]) != len(want[part]):
+            return f'The history has {len(got[part])} entries under "{part}".'
+        for position, (entry, right) in enumerate(zip(got[part], want[part], strict=True)):
+            if not isinstance(entry, dict) or not right.keys() <= entry.keys():
+                return (
+                    f'An entry under "{part}" is {expect.describe(entry)}, where the terms '
+                    f"{sorted(right)} were expected."
+                )
+            for name, value in right.items():
+                number = f"the term {name!r} {words}, in entry {position} of the history,"
+                if problem := expect.number(entry[name], value, number, rtol=1e-3):
+                    return problem
+    return None

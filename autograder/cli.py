@@ -1,0 +1,105 @@
+"""The command `autograder`: grade a class, write its feedback, show the whole loop."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from vae_course.errors import CourseError
+
+# nbgrader takes two seconds to import, so each command imports it when it has to.
+
+app = typer.Typer(
+    help="Grades notebooks of the course.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CourseOption = Annotated[Path, typer.Option(help="The course's folder.", metavar="DIR")]
+StudentOption = Annotated[str | None, typer.Option(help="Only this student.")]
+AssignmentArgument = Annotated[str, typer.Argument(help="Such as ps2.", metavar="ASSIGNMENT")]
+
+
+@app.command()
+def grade(
+    assignment: AssignmentArgument,
+    student: StudentOption = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Where records go. [default: DIR/verdicts.json]")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Grade again what did not change.")] = False,
+    timeout: Annotated[
+        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Grade what is in submitted/, and record it in gradebook.db and verdicts.json.
+
+    Ends with 0 if every file got a verdict, 1 if one could not be graded, 2 if the command was
+    wrong.
+    """
+    from autograder import record, report
+    from autograder.course import Course, logged_to
+    from autograder.grading import Grading
+
+    console = Console()
+    folder = Course(course)
+    grading = Grading(folder, assignment, student, json, force, timeout)
+    with logged_to(folder.log_file(assignment)):
+        records = list(
+            report.with_progress(console, grading.run(), len(grading.students), assignment)
+        )
+    report.show(console, records)
+    console.print(Text(f"Records: {grading.file.path}"))
+    if any(entry["status"] in record.NOT_GRADED for entry in records):
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    assignment: AssignmentArgument,
+    student: StudentOption = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write a page for each student: score and message of each exercise, no hidden test."""
+    from autograder import report
+    from autograder.course import Course, logged_to
+
+    folder = Course(course)
+    with logged_to(folder.log_file(assignment)):
+        pages = list(report.write_feedback(folder, assignment, student))
+    for page in pages:
+        print(page)
+
+
+@app.command()
+def demo(
+    course: Annotated[
+        Path | None, typer.Option(help="A new folder for it. [default: a temporary one]")
+    ] = None,
+) -> None:
+    """Build both assignments, grade a class of ten, and check that the scores are right."""
+    from autograder.demo import run
+
+    if not run(Console(), course):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command, and turn what went wrong into one line on stderr."""
+    try:
+        app()
+    except CourseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; what was graded until now is kept", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

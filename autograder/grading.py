@@ -1,0 +1,399 @@
+"""Grading a class: each submission through nbgrader's own pipeline, and a record of what came out.
+
+One submission's fault is its own: a file that is no notebook, a kernel that dies or never ends
+gets its record, and the next one is graded.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde
+from nbgrader.utils import rmtree
+
+from autograder import record
+from autograder.course import LOG, ConversionError, Course, hash_of
+from autograder.nbgrader_plugin import asked_verdict, graded_verdict, known_cells
+from autograder.notebooks import ReleasedCell, altered, grade_id, plain
+from autograder.record import Verdict
+from vae_course import files
+from vae_course.errors import CourseError, UsageError
+from vae_course.files import write_atomically
+
+Record = dict[str, Any]
+
+VERDICTS_FILE = "verdicts.json"
+
+
+class Grading:
+    """Grades an assignment for a class.
+
+    Args:
+        course: the course.
+        assignment: the name of an assignment in source/.
+        student: grade only this one; by default everybody who handed it in.
+        json_path: where the records go; by default verdicts.json in the course's folder.
+        force: grade again what did not change since it was graded.
+        timeout: seconds that a cell may take, in place of the configured ones.
+
+    Raises:
+        UsageError: no such assignment, nobody handed it in, or not this student.
+        CourseError: something can not be written, or nbgrader refuses the assignment.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        assignment: str,
+        student: str | None = None,
+        json_path: Path | None = None,
+        force: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        self.course, self.assignment, self.force = course, assignment, force
+        self.sources = course.folder("source", assignment)
+        self.students = chosen(course, assignment, student)
+        self._whole_class = student is None
+        self._timeout = timeout
+        if timeout is not None:
+            course.config.Execute.timeout = timeout
+        self.file = VerdictsFile(json_path or course.root / VERDICTS_FILE)
+        self._state_path = course.own_folder / f"{assignment}.json"
+        autograded = course.folder("autograded", assignment, "x").parents[1]
+        _check_writable(course.root, self.file.path.parent, *filter(Path.exists, [autograded]))
+        self._state = _read_state(self._state_path)
+        self._previous = self.file.of(assignment)
+
+    def run(self) -> Iterator[Record]:
+        """Grade, and give each submission's record as soon as it is there and written."""
+        self._enter()
+        done = []
+        for student in self.students:
+            graded = self._grade(student)
+            self.file.put([graded])
+            done.append(graded)
+            yield graded
+        if self._whole_class:
+            self.file.keep_only(self.assignment, self.students)
+
+    def _enter(self) -> None:
+        source = hash_of(self.sources)
+        if not self._is_entered() or self._state["source"] != source:
+            with tempfile.TemporaryDirectory() as scratch:
+                self.course.enter(self.assignment, Path(scratch))
+            self._state["source"] = source
+            self._save_state()
+        with self.course.gradebook() as gradebook:
+            sources = self.course.source_notebooks(self.assignment)
+            self.released = {
+                notebook.name: known_cells(notebook, sources.get(notebook.name))
+                for notebook in gradebook.find_assignment(self.assignment).notebooks
+            }
+
+    def _is_entered(self) -> bool:
+        try:
+            with self.course.gradebook() as gradebook:
+                return bool(gradebook.find_assignment(self.assignment).notebooks)
+        except MissingEntry:
+            return False
+
+    def _grade(self, student: str) -> Record:
+        folder = self.course.folder("submitted", self.assignment, student)
+        try:
+            submitted = read_submission(folder, sorted(self.released))
+        except CourseError as error:
+            return self._unreadable(student, str(error))
+        tampered = [
+            id
+            for name, notebook in submitted.items()
+            for id in altered(self.released[name], notebook.cells)
+        ]
+        key = self._key(folder)
+        if self.force or not self._is_current(student, key):
+            self._forget(student)
+            try:
+                self.course.convert(Autograde, self.assignment, student)
+            except ConversionError as error:
+                return self._grader_error(student, str(error), tampered)
+        graded = self._collect(student, tampered)
+        if graded["status"] not in record.NOT_GRADED:
+            self._state["graded"][student] = key
+            self._save_state()
+        return graded
+
+    def _key(self, folder: Path) -> str:
+        """All that a submission's verdicts depend on."""
+        return f"{hash_of(folder)} {hash_of(self.sources)} {engine()} {self._timeout}"
+
+    def _is_current(self, student: str, key: str) -> bool:
+        there = self.course.folder("autograded", self.assignment, student).is_dir()
+        recorded = student in self._previous
+        return there and recorded and self._state["graded"].get(student) == key
+
+    def _collect(self, student: str, tampered: Sequence[str]) -> Record:
+        """The record of a submission that nbgrader has graded, with the gradebook's scores."""
+        folder = self.course.folder("autograded", self.assignment, student)
+        exercises: list[Verdict] = []
+        cells = []
+        with self.course.gradebook() as gradebook:
+            for name, released in self.released.items():
+                path = folder / f"{name}.ipynb"
+                executed = nbformat.read(path, as_version=4).cells if path.is_file() else []
+                grades = _grades(gradebook, name, self.assignment, student)
+                exercises += [
+                    _exercise(cell, executed, *grades[cell.id]) for cell in released if cell.kind
+                ]
+                cells += executed
+        status = record.status_of(cells, exercises)
+        return self._record(student, status, exercises, tampered)
+
+    def _record(
+        self,
+        student: str,
+        status: str,
+        exercises: Sequence[Verdict],
+        tampered: Sequence[str] = (),
+        message: str = "",
+    ) -> Record:
+        return record.submission(
+            self.assignment, student, status, exercises, engine(), tampered, message
+        )
+
+    def _all(self, word: str, message: str) -> list[Verdict]:
+        return [
+            record.verdict(cell.id, 0.0, cell.points or 0.0, word, message) | {"kind": cell.kind}
+            for cells in self.released.values()
+            for cell in cells
+            if cell.kind
+        ]
+
+    def _unreadable(self, student: str, message: str) -> Record:
+        """Score zero, in the gradebook too: an earlier submission's scores do not stand for it."""
+        LOG.warning("%s", message)
+        self._forget(student)
+        with self.course.gradebook() as gradebook:
+            gradebook.update_or_create_student(student)
+            entry = gradebook.update_or_create_submission(self.assignment, student)
+            for notebook in entry.notebooks:
+                for grade in notebook.grades:
+                    grade.auto_score = 0.0
+                    grade.needs_manual_grade = False
+            gradebook.db.commit()
+        message = self.course.relative(plain(message))
+        return self._record(student, "unreadable", self._all("error", message), message=message)
+
+    def _grader_error(self, student: str, reason: str, tampered: Sequence[str]) -> Record:
+        message = (
+            f"The grading program failed on {student}'s {self.assignment} ({reason}); "
+            f"see {self.course.log_file(self.assignment)}"
+        )
+        exercises = self._all("grader_error", message)
+        return self._record(student, "grader_error", exercises, tampered, message)
+
+    def _forget(self, student: str) -> None:
+        """Remove what an earlier submission left, before a new one is graded."""
+        self._state["graded"].pop(student, None)
+        earlier = self.course.folder("autograded", self.assignment, student)
+        if earlier.exists():
+            rmtree(str(earlier))
+
+    def _save_state(self) -> None:
+        write_atomically(self._state_path, json.dumps(self._state, indent=1))
+
+
+def chosen(course: Course, assignment: str, student: str | None) -> list[str]:
+    """Whose submissions are meant: everybody's, or one student's.
+
+    Raises:
+        UsageError: no such assignment, nobody handed it in, or not this student.
+    """
+    known = course.assignments()
+    if assignment not in known:
+        raise UsageError(
+            f"{plain(assignment, 100)}: no such assignment in {course.folder('source', '')}; known "
+            f"are {', '.join(known) or 'none yet: build one with `vae-course build`'}"
+        )
+    students = course.students(assignment)
+    place = course.folder("submitted", assignment, "<student>")
+    if not students:
+        raise UsageError(f"nobody handed in {assignment}: {place} was expected to hold a notebook")
+    if student is None:
+        return students
+    if student not in students:
+        raise UsageError(
+            f"{plain(student, 100)}: no submission of {assignment} by this student; "
+            f"there are those of {plain(', '.join(students), 500)}"
+        )
+    return [student]
+
+
+def _check_writable(*folders: Path) -> None:
+    """Find out before an hour of grading, not after it."""
+    for folder in folders:
+        try:
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".autograder-"):
+                pass
+        except OSError as error:
+            raise CourseError(
+                f"{folder}: can not be written to ({error.strerror}); check that the folder "
+                "exists, is yours to write, and has room"
+            ) from error
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """What was entered and graded in which state; nothing, if the file is missing or broken."""
+    empty: dict[str, Any] = {"source": "", "graded": {}}
+    try:
+        found = json.loads(path.read_text())
+        return {key: type(default)(found[key]) for key, default in empty.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return empty
+
+
+def read_submission(folder: Path, names: Sequence[str]) -> dict[str, NotebookNode]:
+    """Read the notebooks that a student handed in.
+
+    Args:
+        folder: the student's.
+        names: of the assignment's notebooks, without .ipynb.
+
+    Returns:
+        Those that are there, by name.
+
+    Raises:
+        CourseError: none is there, or one is not a notebook.
+    """
+    present = [name for name in names if (folder / f"{name}.ipynb").is_file()]
+    if not present:
+        others = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
+        raise CourseError(
+            f"{folder}: there is no {names[0]}.ipynb, but {others}; give the notebook this name"
+        )
+    return {name: read_notebook(folder / f"{name}.ipynb") for name in present}
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook that anybody may have written.
+
+    Raises:
+        CourseError: it is not one.
+    """
+    cure = "hand in the .ipynb file that Colab or Jupyter saves"
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise CourseError(f"{path}: can not be read ({reason}); {cure}") from error
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        reason = "it is empty" if not content.strip() else "it is not JSON"
+        raise CourseError(f"{path}: is not a notebook ({reason}); {cure}") from error
+    try:
+        notebook = nbformat.reads(content, as_version=4)
+        for cell in notebook.cells:
+            if not (
+                cell.cell_type in ("code", "markdown", "raw")
+                and isinstance(cell.source, str)
+                and isinstance(cell.metadata, dict)
+            ):
+                raise ValueError("a cell has no source")
+    except Exception as error:
+        wrong = "has no cells" if isinstance(raw, dict) and "cells" not in raw else "is damaged"
+        raise CourseError(f"{path}: is not a notebook (it is JSON, but {wrong}); {cure}") from error
+    return notebook
+
+
+def _grades(
+    gradebook: Gradebook, notebook: str, assignment: str, student: str
+) -> dict[str, tuple[Any, str | None]]:
+    """For each graded cell its grade, and what a person wrote about it."""
+    entry = gradebook.find_submission_notebook(notebook, assignment, student)
+    notes = {note.name: note.manual_comment for note in entry.comments}
+    return {grade.name: (grade, notes.get(grade.name)) for grade in entry.grades}
+
+
+def _exercise(
+    released: ReleasedCell, executed: Iterable[NotebookNode], grade: Any, comment: str | None
+) -> Verdict:
+    cell = next((cell for cell in executed if grade_id(cell) == released.id), None)
+    if released.kind != "machine":
+        verdict = asked_verdict(grade, comment)
+    elif cell is None:  # of several notebooks, this one was not handed in
+        verdict = record.verdict(
+            released.id, grade.score, grade.max_score, "blank", "The notebook was not handed in."
+        )
+    else:
+        verdict = graded_verdict(cell, grade)
+    return verdict | {"kind": released.kind}
+
+
+@cache
+def engine() -> str:
+    """What graded: versions, and a hash of the code of checks and reference."""
+    code = hash_of(Path(__file__).parent, Path(files.__file__).parent)
+    return (
+        f"autograder {version('vae-course')} (code {code[:12]}, nbgrader {version('nbgrader')}, "
+        f"torch {version('torch')})"
+    )
+
+
+class VerdictsFile:
+    """The file of records: a JSON list with one object a submission.
+
+    Raises:
+        CourseError: what is there is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._records = self._read()
+
+    def _read(self) -> list[Record]:
+        if not self.path.exists():
+            return []
+        try:
+            found = json.loads(self.path.read_text())
+            for entry in found:
+                entry["assignment"], entry["student"], entry["exercises"]
+            return list(found)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CourseError(
+                f"{self.path}: does not hold records of this program; move it away, or name "
+                "another file with --json"
+            ) from error
+
+    def of(self, assignment: str) -> dict[str, Record]:
+        """An assignment's records by student."""
+        return {
+            entry["student"]: entry for entry in self._records if entry["assignment"] == assignment
+        }
+
+    def put(self, records: Iterable[Record]) -> None:
+        """Write records, each in place of the earlier one on the same submission."""
+        merged = {(entry["assignment"], entry["student"]): entry for entry in self._records}
+        merged |= {(entry["assignment"], entry["student"]): entry for entry in records}
+        self._write([merged[place] for place in sorted(merged)])
+
+    def keep_only(self, assignment: str, students: Iterable[str]) -> None:
+        """Drop an assignment's records of students who are not there any more."""
+        wanted = set(students)
+        self._write(
+            [
+                entry
+                for entry in self._records
+                if entry["assignment"] != assignment or entry["student"] in wanted
+            ]
+        )
+
+    def _write(self, records: list[Record]) -> None:
+        if records != self._records or not self.path.exists():
+            self._records = records
+            write_atomically(self.path, json.dumps(records, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,375 @@
+"""What plugs into nbgrader: a few preprocessors, and `configure`, which puts them in their places.
+
+`nbgrader autograde`, `nbgrader generate_feedback`, the formgrader's buttons and `autograder grade`
+all run these. Each does one thing; the rules are in `autograder.notebooks` and `autograder.record`.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    ClearOutput,
+    Execute,
+    GetGrades,
+    IgnorePattern,
+    LimitOutput,
+    NbGraderPreprocessor,
+    OverwriteKernelspec,
+    SaveAutoGrades,
+)
+from traitlets import Unicode
+
+from autograder import notebooks, pages, record
+from autograder.notebooks import Cell, ReleasedCell
+
+Resources = dict[str, Any]
+Result = tuple[NotebookNode, Resources]
+
+CELL_SECONDS = 120
+"""What a cell may take. The slowest cells of the course, shrunk for grading, take a few seconds."""
+
+WARM_UP = """
+import autograder.kernel, matplotlib.pyplot, sklearn.datasets, sklearn.neighbors, torchvision
+from vae_course.authoring.assignment import list_assignments, load_assignment
+load_assignment(list_assignments()[0])
+"""
+"""What the course's notebooks and their judging import. It takes seconds, on a cold disk many."""
+
+WARM_UP_SECONDS = 300
+
+ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    )
+}
+ANSWER = "_answer"
+"""An exercise's answer cell has the exercise's id with this at its end."""
+
+
+def configure(config: Any) -> None:
+    """Set nbgrader up for this course. Called with the `c` of an nbgrader_config.py."""
+    _find_programs_beside_python()
+    config.Autograde.sanitize_preprocessors = [
+        ClearOutput,
+        RestoreCells,
+        OverwriteKernelspec,
+        CheckCellMetadata,
+    ]
+    config.Autograde.autograde_preprocessors = [
+        SturdyExecute,
+        IgnorePattern,
+        ClearMetadataPreprocessor,
+        LimitOutput,
+        RefuseImpossibleScores,
+        SaveAutoGrades,
+        SaveVerdicts,
+        AssignLatePenalties,
+        CheckCellMetadata,
+    ]
+    config.GenerateFeedback.preprocessors = [GetGrades, ShowVerdicts, CSSHTMLHeaderPreprocessor]
+    config.Execute.timeout = CELL_SECONDS
+    config.SturdyExecute.warm_up = WARM_UP
+    # No tag can be empty, so no student can have a cell skipped by tagging it.
+    config.Execute.skip_cells_with_tag = ""
+    # For who uses nbgrader's own preprocessor in place of RestoreCells.
+    config.OverwriteCells.add_missing_cells = True
+
+
+def _find_programs_beside_python() -> None:
+    """Let nbgrader find `alembic`, which it starts by name, where no environment is activated."""
+    here = os.path.dirname(sys.executable)
+    paths = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if here not in paths:
+        os.environ["PATH"] = os.pathsep.join([*paths, here])
+
+
+class _Recorded(NbGraderPreprocessor):
+    """A preprocessor that reads the gradebook. Not to be used itself."""
+
+    def _gradebook(self, resources: Resources) -> Gradebook:
+        return Gradebook(resources["nbgrader"]["db_url"])
+
+    def _place(self, resources: Resources) -> tuple[str, str, str]:
+        where = resources["nbgrader"]
+        return where["notebook"], where["assignment"], where["student"]
+
+    def _source_notebook(self, resources: Resources) -> NotebookNode | None:
+        """The instructor's notebook, if it can be had: the gradebook knows no tags and no order."""
+        directory = getattr(getattr(self.parent, "parent", None), "coursedir", None)
+        if directory is None:
+            return None
+        notebook, assignment, _ = self._place(resources)
+        folder = directory.format_path(directory.source_directory, ".", assignment)
+        path = Path(folder, f"{notebook}.ipynb")
+        return nbformat.read(path, as_version=4) if path.is_file() else None
+
+
+class RestoreCells(_Recorded):
+    """Puts back what a student may not change: see `autograder.notebooks.restore`.
+
+    It stands in place of nbgrader's DeduplicateIds and OverwriteCells, which leave tags and flags
+    as they come, and stop at a notebook that lacks both a grade cell and the cell before it.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
+        notebook, assignment, _ = self._place(resources)
+        with self._gradebook(resources) as gradebook:
+            entry = gradebook.find_notebook(notebook, assignment)
+            released = known_cells(entry, self._source_notebook(resources))
+            checksums = {cell.name: cell.checksum for cell in entry.source_cells}
+        checksums |= {cell.id: cell_checksum(cell) for cell in released if not cell.locked}
+        for id in notebooks.altered(released, nb.cells):
+            self.log.warning("Locked cell %r was altered, deleted or repeated: restored", id)
+        nb.cells = notebooks.restore(nb.cells, released)
+        for cell in nb.cells:
+            if id := notebooks.grade_id(cell):
+                cell.metadata.nbgrader["checksum"] = checksums[id]
+        return nb, resources
+
+
+def known_cells(notebook: Any, source: NotebookNode | None) -> list[ReleasedCell]:
+    """What the gradebook knows of a notebook's cells, with the order and the tags of `source`."""
+    points = {cell.name: cell.max_score for cell in (*notebook.grade_cells, *notebook.task_cells)}
+    grades = {cell.name for cell in notebook.grade_cells}
+    solutions = {cell.name for cell in notebook.solution_cells}
+    tasks = {cell.name for cell in notebook.task_cells}
+    in_source = notebooks.released_cells(source) if source else []
+    tags = {cell.id: cell.tags for cell in in_source}
+    order = {cell.id: place for place, cell in enumerate(in_source)}
+    known = [
+        ReleasedCell(
+            id=cell.name,
+            cell_type=cell.cell_type,
+            source=cell.source,
+            grade=cell.name in grades,
+            solution=cell.name in solutions,
+            task=cell.name in tasks,
+            locked=cell.locked,
+            points=points.get(cell.name),
+            tags=tags.get(cell.name, ()),
+        )
+        for cell in notebook.source_cells
+    ]
+    return sorted(known, key=lambda cell: order.get(cell.id, len(order)))
+
+
+def cell_checksum(cell: ReleasedCell) -> str:
+    """nbgrader's checksum of an answer cell as students got it, by which it knows a blank one.
+
+    nbgrader's own is taken before the marking scheme is cut out, so it never matches where there is
+    one, and a question that nobody answered would wait for a person.
+    """
+    make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+    made = make(source=notebooks.shown(cell.source))
+    made.metadata.nbgrader = NotebookNode(cell.metadata())
+    return utils.compute_checksum(made)
+
+
+class SturdyExecute(Execute):
+    """Runs a notebook to its end even where its kernel dies or can no longer be reached.
+
+    The cells after that are not run; each grade cell among them says so in an error, and scores
+    zero. What was earned before stays. nbgrader's own Execute gives up the whole submission.
+    """
+
+    warm_up = Unicode(
+        "",
+        help="Code that is run before the first cell and on no cell's time. It leaves no names.",
+    ).tag(config=True)
+
+    lost = ""
+    """Why the kernel can no longer be used."""
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        # A kernel's own words, such as warnings about its transport, are noise in a terminal.
+        super().start_new_kernel(
+            env={**os.environ, **ONE_THREAD},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **kwargs,
+        )
+
+    def start_new_kernel_client(self, **kwargs: Any) -> Any:
+        client = super().start_new_kernel_client(**kwargs)
+        if self.warm_up:
+            usual, self.timeout = self.timeout, WARM_UP_SECONDS
+            code = f"exec({self.warm_up!r}, {{}})"
+            self.wait_for_reply(client.execute(code, silent=True, store_history=False))
+            self.timeout = usual
+        return client
+
+    def preprocess(self, nb: NotebookNode, resources: Resources, km: Any = None) -> Result:
+        self.lost = ""
+        return super().preprocess(nb, resources, km)
+
+    def preprocess_cell(self, cell: Cell, resources: Resources, index: int) -> Result:
+        if self.lost:
+            if notebooks.is_machine_graded(cell):
+                cell.outputs = [notebooks.error_output(record.NOT_RUN_ERROR, self.lost)]
+            return cell, resources
+        try:
+            return super().preprocess_cell(cell, resources, index)
+        except DeadKernelError:
+            self._lose(cell, record.DEAD_KERNEL_ERROR, "the kernel died")
+        except CellTimeoutError:
+            self._lose(cell, record.TIMEOUT_ERROR, "the kernel did not stop when it was asked to")
+        return cell, resources
+
+    def _lose(self, cell: Cell, name: str, what: str) -> None:
+        where = f"in the cell that begins `{first_line(cell.source)}`"
+        self.lost = f"Not run: {what} before this, {where}."
+        self.log.warning("%s %s: the cells after it are not run", what, where)
+        # First, so that a number which the cell showed before can not be taken for its score.
+        cell.outputs.insert(0, notebooks.error_output(name, f"Stopped: {what} here."))
+
+
+def first_line(source: str) -> str:
+    """The first line of a cell, short, for a message that names the cell."""
+    lines = [line for line in source.split("\n") if line.strip()]
+    return notebooks.plain(lines[0].strip().replace("`", "'"), 60) if lines else ""
+
+
+class RefuseImpossibleScores(NbGraderPreprocessor):
+    """A score that no test can give is none.
+
+    nbgrader takes NaN and negative numbers for full marks, and gives up a submission with more
+    points than there are.
+    """
+
+    def preprocess_cell(self, cell: Cell, resources: Resources, index: int) -> Result:
+        if notebooks.is_machine_graded(cell):
+            score = first_number(cell)
+            most = float(cell.metadata.nbgrader["points"])
+            if score is not None and not 0 <= score <= most:
+                text = f"The tests ended in {score}, which is no score from 0 to {most}."
+                error = notebooks.error_output(record.IMPOSSIBLE_SCORE_ERROR, text)
+                cell.outputs.insert(0, error)
+        return cell, resources
+
+
+def first_number(cell: Cell) -> float | None:
+    """The number that nbgrader would take for the cell's score, if there is one."""
+    for output in cell.outputs:
+        if output.output_type == "execute_result":
+            try:
+                return float(output.data.get("text/plain", ""))
+            except ValueError:
+                return None
+    return None
+
+
+class SaveVerdicts(_Recorded):
+    """Attaches each exercise's message to its answer cell, as the automatic comment.
+
+    An instructor's comments and scores are other fields of the gradebook, and win over these. Where
+    the grader failed there is no automatic score: the exercise waits for a person.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
+        place = self._place(resources)
+        with self._gradebook(resources) as gradebook:
+            for cell in nb.cells:
+                if notebooks.is_machine_graded(cell):
+                    self._save(gradebook, cell, place)
+            gradebook.db.commit()
+        return nb, resources
+
+    def _save(self, gradebook: Gradebook, cell: Cell, place: tuple[str, str, str]) -> None:
+        id = notebooks.grade_id(cell)
+        grade = gradebook.find_grade(id, *place)
+        verdict = record.machine_verdict(cell, grade.auto_score or 0.0, grade.max_score)
+        if verdict["verdict"] == "grader_error":
+            grade.auto_score = None
+            grade.needs_manual_grade = True
+        try:
+            comment = gradebook.find_comment(id + ANSWER, *place)
+        except MissingEntry:  # a plain nbgrader course names its cells as it likes
+            return
+        comment.auto_comment = notebooks.inert_markdown(verdict["message"])
+
+
+class ShowVerdicts(_Recorded):
+    """Makes an executed notebook into what its student may read.
+
+    Hidden tests and marking schemes go; each grade cell's outputs become a block with score,
+    message and criteria; a summary opens the page. All that a student wrote is shown inert.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
+        place = self._place(resources)
+        source = self._source_notebook(resources)
+        prose = {cell.source for cell in source.cells} if source else set()
+        rows = []
+        with self._gradebook(resources) as gradebook:
+            entry = gradebook.find_submission_notebook(*place)
+            grades = {grade.name: grade for grade in entry.grades}
+            by_hand = {note.name for note in entry.comments if note.manual_comment is not None}
+            for index, cell in enumerate(nb.cells):
+                if not (notebooks.is_locked(cell) or cell.source in prose):
+                    pages.make_inert(cell)
+                if verdict := show_verdict(cell, grades, by_hand):
+                    rows.append((notebooks.heading_above(nb.cells, index), verdict))
+        nb.cells.insert(0, nbformat.v4.new_markdown_cell(pages.summary(place[1], rows)))
+        nb.metadata.pop("widgets", None)  # their state is a program of the student's
+        return nb, resources
+
+
+def show_verdict(
+    cell: Cell, grades: Mapping[str, Any], commented_by_hand: Container[str]
+) -> record.Verdict | None:
+    """Put into a cell what its student may read of its grading, and return its verdict, if any.
+
+    Args:
+        cell: changed in place.
+        grades: the gradebook's grade for each graded id.
+        commented_by_hand: ids on which a person commented.
+    """
+    id, flags = notebooks.grade_id(cell), notebooks.nbgrader_metadata(cell)
+    verdict = None
+    if notebooks.is_machine_graded(cell):
+        verdict = graded_verdict(cell, grades[id])
+        cell.outputs = [pages.verdict_output(verdict)]
+    elif id in grades:
+        verdict = asked_verdict(grades[id], flags.get("comment"))
+        verdict["kind"] = "task" if flags.get("task") else "manual"
+        flags["comment"] = notebooks.inert_markdown(flags.get("comment") or verdict["message"])
+    elif id.removesuffix(ANSWER) in grades and id not in commented_by_hand:
+        flags["comment"] = None  # it stands in the grade cell's block; here it would be said twice
+    elif flags.get("comment"):
+        flags["comment"] = notebooks.inert_markdown(flags["comment"])
+    if id:
+        cell.source = notebooks.shown(cell.source)
+    return verdict
+
+
+def graded_verdict(cell: Cell, grade: Any) -> record.Verdict:
+    """The verdict of a grade cell, with the score that counts: a person's wins over a machine's."""
+    verdict = record.machine_verdict(cell, grade.auto_score or 0.0, grade.max_score)
+    if not math.isclose(grade.score, verdict["score"], abs_tol=1e-6):
+        verdict = verdict | {"score": grade.score, "changed_by_hand": True}
+    return verdict
+
+
+def asked_verdict(grade: Any, comment: str | None) -> record.Verdict:
+    """The verdict of an answer or task that a person grades."""
+    given = grade.score if grade.manual_score is not None else None
+    is_blank = grade.auto_score == 0  # nbgrader scores only an untouched answer by itself
+    verdict = record.human_verdict(grade.name, given, grade.max_score, is_blank, comment)
+    return verdict | {"pending": given is None and not is_blank}

@@ -1,0 +1,147 @@
+"""nbgrader's formgrader in a real browser, on a course that this program graded."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder.course import Course
+from autograder.grading import Grading
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+SWITCHES = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1200,1600",
+)
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextlib.contextmanager
+def formgrader(root: Path, home: Path) -> Iterator[str]:
+    """Serve the formgrader on a course; gives its address."""
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("jupyter")),
+        "server",
+        "--allow-root",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}",
+    ]
+    environment = os.environ | {"HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+    log = home / "server.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        address = f"http://127.0.0.1:{port}/formgrader"
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/api/status", timeout=5).close()
+                break
+            except OSError:
+                running = server.poll() is None and time.monotonic() < deadline
+                assert running, log.read_text()
+                time.sleep(0.3)
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+def browser(tmp_path):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(switch)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def test_the_class_is_shown_and_an_answer_can_be_scored(tiny_course, browser, tmp_path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    answered = tiny_course.solved(tiny_half="half = abs")
+    tiny_course.find(answered, "tiny_q").source = "An answer in words."
+    tiny_course.hand_in("ada", answered)
+    tiny_course.hand_in("ben", tiny_course.blank)
+    course = Course(tiny_course.root)
+    list(Grading(course, "tiny").run())
+    wait = WebDriverWait(browser, 60)
+
+    def rows() -> list[str]:
+        return [row.text for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")]
+
+    def score_in_gradebook() -> float | None:
+        with course.gradebook() as gradebook:
+            return gradebook.find_grade("tiny_q", "tiny", "tiny", "ada").manual_score
+
+    with formgrader(tiny_course.root, tmp_path) as address:
+        browser.get(f"{address}/manage_submissions/tiny")
+        wait.until(lambda _: len(rows()) == 2)
+        (ada,), (ben,) = ([row for row in rows() if name in row] for name in ("ada", "ben"))
+        assert "7 / 12" in ada and "needs manual grading" in ada
+        assert "0 / 12" in ben
+
+        browser.get(f"{address}/gradebook/tiny/tiny")
+        wait.until(lambda _: len(rows()) == 2)
+        place = next(index for index, row in enumerate(rows()) if "7 / 12" in row)
+        row = browser.find_elements(By.CSS_SELECTOR, "tbody tr")[place]
+        row.find_element(By.PARTIAL_LINK_TEXT, "Submission #").click()
+
+        wait.until(lambda _: browser.find_elements(By.ID, "tiny_q"))
+        page = browser.find_element(By.TAG_NAME, "body").text
+        assert "An answer in words." in page
+        machine = browser.find_element(By.ID, "tiny_half")
+        wait.until(lambda _: machine.get_attribute("placeholder") == "0")
+        # The message of the check stands at the answer, where a person may write over it.
+        assert browser.find_elements(By.CSS_SELECTOR, "textarea[placeholder*='half(2)']")
+
+        field = browser.find_element(By.ID, "tiny_q")
+        field.send_keys("1.5", Keys.TAB)
+        wait.until(lambda _: score_in_gradebook() == 1.5)
+
+        browser.get(f"{address}/manage_submissions/tiny")
+        wait.until(lambda _: any("8.5 / 12" in row for row in rows()))
+    graded = {entry["student"]: entry for entry in Grading(course, "tiny").run()}
+    asked = graded["ada"]["exercises"][3]
+    assert (asked["score"], asked["pending"]) == (1.5, False)

@@ -1,0 +1,129 @@
+"""The command `vae-course`, as a person calls it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vae_course import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "vae_course.cli", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def inside(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Run `main` in this process: (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "argv", ["vae-course", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    said = capsys.readouterr()
+    return caught.value.code or 0, said.out, said.err
+
+
+def test_help_is_quick_and_lists_the_commands():
+    started = time.monotonic()
+    done = call("--help")
+    assert done.returncode == 0
+    for command in ("build", "verify", "bundle", "train", "doctor"):
+        assert command in done.stdout
+    assert time.monotonic() - started < 10  # it imports no torch; generous for a busy machine
+
+
+def test_help_imports_neither_torch_nor_nbgrader():
+    code = "import sys, vae_course.cli; print({'torch', 'nbgrader', 'jupytext'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_build_check_and_build_again(tmp_path, monkeypatch, capsys):
+    course = ["--course", str(tmp_path)]
+    code, _, err = inside(monkeypatch, capsys, "build", "ps1", "--check", *course)
+    assert code == 1
+    assert len(err.splitlines()) == 2 and all(": missing; run" in x for x in err.splitlines())
+    assert list(tmp_path.iterdir()) == []
+    code, out, _ = inside(monkeypatch, capsys, "build", "ps1", *course)
+    assert (code, out.count("wrote ")) == (0, 2)
+    assert inside(monkeypatch, capsys, "build", "ps1", "--check", *course)[0] == 0
+    code, out, _ = inside(monkeypatch, capsys, "build", "ps1", *course)
+    assert (code, out) == (0, "ps1: up to date\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["build", "ps9"], 2, ["no assignment ps9", "known: ps1, ps2"]),
+        (["build", "--course", "/nowhere/at/all"], 2, ["/nowhere/at/all: there is no such folder"]),
+        (["verify", "ps1", "--course", "."], 1, ["source/ps1/ps1.ipynb: missing"]),
+        (["bundle", "/tmp", "--upto", "ps1"], 2, ["holds files that are no earlier bundle"]),
+        (["train", "ps7"], 2, ["no reference run ps7", "known: ps1, ps2"]),
+        (["train", "ps1", "--data", "/nowhere"], 2, ["/nowhere: there is no such folder"]),
+        (["train", "ps1", "--beta", "2"], 2, ["only ps2 has a beta"]),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    tmp_path, monkeypatch, capsys, arguments, code, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").write_text("")
+    arguments = [str(tmp_path) if a == "/tmp" else a for a in arguments]
+    got, out, err = inside(monkeypatch, capsys, *arguments)
+    assert got == code
+    assert out == "" and len(err.strip().splitlines()) == 1 and err.startswith("error: ")
+    for word in words:
+        assert word in err
+
+
+def test_a_wrong_option_is_a_usage_error():
+    done = call("build", "--chek")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_an_unwritable_folder_is_one_line_without_traceback(tmp_path):
+    (tmp_path / "source").write_text("in the way")
+    done = call("build", "ps1", "--course", str(tmp_path))
+    assert done.returncode == 1
+    assert "can not be" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "source").read_text() == "in the way"
+    assert not (tmp_path / "release").exists()
+
+
+def test_train_trains_the_reference_and_prints_how_it_did(tmp_path, monkeypatch, capsys):
+    """On scikit-learn's digits, which need neither network nor files."""
+    from vae_course import data
+
+    monkeypatch.setattr(data, "_download", lambda dataset, root: "not in this test")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VAE_COURSE_DATA", raising=False)
+    arguments = [
+        "train",
+        "ps2",
+        "--epochs",
+        "1",
+        "--beta",
+        "0.5",
+        "--checkpoint",
+        "run.st",
+    ]
+    code, out, _ = inside(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "test, 1 epochs" in out and (tmp_path / "run.st").is_file()
+
+
+def test_doctor_prints_versions(monkeypatch, capsys):
+    from importlib import metadata
+
+    code, out, _ = inside(monkeypatch, capsys, "doctor")
+    assert code == 0
+    assert metadata.version("torch") in out

@@ -1,0 +1,1 @@
+"""From assignment text and the reference to source, release and solved notebooks."""
