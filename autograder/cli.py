@@ -19,6 +19,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+STOPPED = "stopped; what was graded until now is kept, and the next run goes on from there"
+
+
+class Stopped(CourseError):
+    """Somebody pressed Ctrl-C."""
+
+    exit_code = 130
+
+
 CourseOption = Annotated[Path, typer.Option(help="The course's folder.", metavar="DIR")]
 StudentOption = Annotated[str | None, typer.Option(help="Only this student.")]
 AssignmentArgument = Annotated[str, typer.Argument(help="Such as ps2.", metavar="ASSIGNMENT")]
@@ -49,12 +59,14 @@ def grade(
     console = Console()
     folder = Course(course)
     grading = Grading(folder, assignment, student, json, force, timeout)
+    shown = report.with_progress(console, grading.run(), len(grading.students), assignment)
     with logged_to(folder.log_file(assignment)):
-        records = list(
-            report.with_progress(console, grading.run(), len(grading.students), assignment)
-        )
+        try:
+            records = list(shown)
+        except KeyboardInterrupt:  # caught here: Typer would end without a word
+            raise Stopped(STOPPED) from None
     report.show(console, records)
-    console.print(Text(f"Records: {grading.file.path}"))
+    console.print(Text(f"Records: {grading.file.path}"), soft_wrap=True)
     if any(entry["status"] in record.NOT_GRADED for entry in records):
         raise typer.Exit(1)
 
@@ -96,9 +108,6 @@ def main() -> None:
     except CourseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; what was graded until now is kept", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

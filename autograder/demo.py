@@ -229,7 +229,9 @@ def run(console: Console, root: Path | None = None) -> bool:
             console.print(Text(f"  {line}"))
         return False
     console.print(Text("\nEvery submission got what it had to get.", style="bold green"))
-    console.print(Text(f"Look around: cd {root} && jupyter lab, then Nbgrader > Formgrader"))
+    console.print(
+        Text(f"Look around: cd {root} && jupyter lab, then Nbgrader > Formgrader"), soft_wrap=True
+    )
     return True
 
 
@@ -275,4 +277,4 @@ def _grade(console: Console, root: Path, assignment: str) -> Iterator[str]:
         for message in report.messages(entry):
             console.print(Text(f"  {message}"))
         yield from (f"{submission.student}: {line}" for line in surprises(submission, entry))
-    console.print(Text(f"\nFeedback, {len(pages)} pages: {pages[0]} and so on"))
+    console.print(Text(f"\nFeedback, {len(pages)} pages: {pages[0]} and so on"), soft_wrap=True)

@@ -8,7 +8,7 @@ They chain with `or`: `return expect.shape(...) or expect.close(...)`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,8 +27,8 @@ STANDARD_ERRORS = 6
 """How far a random answer may stray. A correct one strays further once in 500 million."""
 
 
-def first(*problems: str | None) -> str | None:
-    """The first problem there is."""
+def first(problems: Iterable[str | None]) -> str | None:
+    """The first problem there is; what comes after it is not looked at any more."""
     return next((problem for problem in problems if problem), None)
 
 

@@ -140,6 +140,11 @@ def has_hidden_tests(source: str) -> bool:
     return HIDDEN_TESTS[0] in source
 
 
+def asks_judge(source: str) -> bool:
+    """Whether a grade cell leaves the judging to `autograder.grade`."""
+    return "from autograder import grade" in source
+
+
 def altered(released: Iterable[ReleasedCell], cells: Sequence[Cell]) -> list[str]:
     """Ids of the locked cells that a submission altered, deleted or repeated.
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autograder.notebooks import Cell, errors, has_hidden_tests, nbgrader_metadata, plain
+from autograder.notebooks import Cell, asks_judge, errors, has_hidden_tests, nbgrader_metadata, plain
 
 Verdict = dict[str, Any]
 
@@ -41,6 +41,13 @@ TIMEOUT_ERROR = "CellTimeoutError"
 DEAD_KERNEL_ERROR = "DeadKernelError"
 NOT_RUN_ERROR = "CellNotRunError"
 IMPOSSIBLE_SCORE_ERROR = "ImpossibleScoreError"
+RUNNER_ERRORS = (TIMEOUT_ERROR, DEAD_KERNEL_ERROR, NOT_RUN_ERROR, IMPOSSIBLE_SCORE_ERROR)
+"""What those who run a notebook write into a cell that they had to stop."""
+
+JUDGE_FAILED = (
+    "The grading program itself failed here. That is no fault of yours and costs you nothing: a "
+    "person will look at this exercise."
+)
 
 
 def verdict(
@@ -88,6 +95,9 @@ def machine_verdict(cell: Cell, score: float, max_score: float) -> Verdict:
     if published and not _stopped(cell):
         message = "The score that was shown and the one that counts differ: a person has to look."
         return verdict(id, score, max_score, "tampered", message)
+    if failure := _judge_failure(cell):
+        made = verdict(id, score, max_score, "grader_error", JUDGE_FAILED)
+        return made | {"detail": failure}
     word, message = _from_outputs(cell, score, max_score)
     return verdict(id, score, max_score, word, message)
 
@@ -130,6 +140,19 @@ def _criterion(found: Mapping[str, Any]) -> dict[str, Any]:
         "passed": bool(found["passed"]),
         "message": plain(found.get("message", "")),
     }
+
+
+def _judge_failure(cell: Cell) -> str:
+    """What stopped a cell that asks our judge; "" if nothing did, or the student's own code.
+
+    The judge catches whatever a wrong answer raises, so an error that comes out of such a cell is
+    ours, say a package that the kernel lacks. Only an interrupt passes through it.
+    """
+    error = next(errors(cell), None)
+    name = plain(error.get("ename", ""), 100) if error else ""
+    if not asks_judge(cell.source) or name in ("", "KeyboardInterrupt", *RUNNER_ERRORS):
+        return ""
+    return f"{name}: {plain(error.get('evalue', ''), 500)}"
 
 
 def _stopped(cell: Cell) -> bool:

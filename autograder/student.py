@@ -462,13 +462,13 @@ class Module:
 def isolated(seed: int = 0) -> Iterator[None]:
     """Run code of a student's so that it neither feels nor leaves a trace in the process's state.
 
-    Random generators start from `seed` and are put back; gradients are on and the default type is
-    float32, whatever the notebook had set; prints and warnings go nowhere.
+    Random generators start from `seed` and are put back. Gradients are on, and new tensors are
+    float32 and on the CPU, whatever the notebook had set. Prints and warnings go nowhere.
     """
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
-    default_dtype = torch.get_default_dtype()
+    default_dtype, default_device = torch.get_default_dtype(), torch.get_default_device()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(_Nowhere()))
         stack.enter_context(contextlib.redirect_stderr(_Nowhere()))
@@ -484,9 +484,13 @@ def isolated(seed: int = 0) -> Iterator[None]:
             if numpy:
                 numpy.random.seed(seed % 2**32)
             torch.set_default_dtype(torch.float32)
+            if default_device.type != "cpu":
+                torch.set_default_device(None)
             yield
         finally:
             torch.set_default_dtype(default_dtype)
+            if torch.get_default_device() != default_device:
+                torch.set_default_device(default_device)
             random.setstate(python_state)
             if numpy:
                 numpy.random.set_state(numpy_state)

@@ -9,8 +9,10 @@ form.
 import functools
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterator
 
+import vae_course
 from autograder.criterion import Criterion
 from autograder.draw import Draw
 from autograder.student import InProcessStudent, Student
@@ -18,7 +20,8 @@ from vae_course.errors import UsageError
 
 Check = Callable[[Student, Draw], Iterator[Criterion]]
 
-REFERENCE_MODULES = ("probability", "data", "training", "autoencoder", "vae")
+NO_ANSWERS = {"cli", "data", "errors", "files", "plots"}
+"""Modules of the reference that hold no exercise, and need not be imported to grade one."""
 
 
 def find_check(exercise_id: str) -> Check:
@@ -44,15 +47,24 @@ def find_check(exercise_id: str) -> Check:
     return check
 
 
-@functools.cache
 def reference() -> InProcessStudent:
-    """The right answers behind the same verbs as a student's, so that both are asked alike."""
+    """The right answers behind the same verbs as a student's, so that both are asked alike.
+
+    Each call gives a handle of its own, with which go the objects that it made.
+    """
+    return InProcessStudent(_reference_names(), guarded=False)
+
+
+@functools.cache
+def _reference_names() -> dict[str, object]:
     names: dict[str, object] = {}
-    for module_name in REFERENCE_MODULES:
-        module = importlib.import_module(f"vae_course.{module_name}")
-        names |= {
-            name: value
-            for name, value in vars(module).items()
-            if getattr(value, "__module__", None) == module.__name__
-        }
-    return InProcessStudent(names, guarded=False)
+    for info in pkgutil.iter_modules(vae_course.__path__):
+        if info.ispkg or info.name in NO_ANSWERS:
+            continue
+        module = importlib.import_module(f"vae_course.{info.name}")
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", None) == module.__name__ and name[0] != "_":
+                if name in names:
+                    raise LookupError(f"{name} stands in two modules of the reference")
+                names[name] = value
+    return names

@@ -157,7 +157,7 @@ def reaches_every_parameter(module: Module, *args: Any, **kwargs: Any) -> str | 
             f"No gradient reaches {sum(unreached)} of the {len(gradients)} parameter tensors. Is "
             "every layer used in the forward pass, and is nothing detached?"
         )
-    return expect.first(*(expect.finite(gradient, "a gradient") for gradient in gradients))
+    return expect.first(expect.finite(gradient, "a gradient") for gradient in gradients)
 
 
 def has_size(module: Module, want: int, what: str) -> str | None:
@@ -209,6 +209,7 @@ def is_raw(ask, batch: Tensor, what: str) -> str | None:
     Args:
         ask: gives the outputs (B, k) of a network in evaluation mode for a batch of inputs. Far
             out, networks of ReLUs and the like grow in proportion to their input.
+        batch: at least six inputs, no two alike.
     """
     large, larger = ask(1e4 * batch), ask(1e5 * batch)
     if problem := expect.finite(large, what) or expect.finite(larger, what):
@@ -226,14 +227,25 @@ def is_raw(ask, batch: Tensor, what: str) -> str | None:
             f"{expect.upper(what)} does not grow beyond {float(larger.abs().max()):.3g}, however "
             "strong the input. Is there an activation after the last layer, or a clamp?"
         )
-    line = torch.linspace(-1, 1, 161).view(-1, *[1] * (batch.ndim - 1))
-    curves = torch.cat([ask(1e3 * line * one) for one in batch[:2]], dim=1)
+    curves = torch.cat([ask(1e3 * line) for line in lines(batch)], dim=1)
+    # For the reference the ratio stayed within 0.84 and 1.19 in 300 runs; a leaky ReLU of slope
+    # 0.2 makes it 4.2 to 6.
     if not 0.5 < expect.kinks_at_zero(curves) < 2:
         return (
             f"{expect.upper(what)} is damped where it is negative. Is there an activation after "
             "the last layer?"
         )
     return None
+
+
+def lines(points: Tensor, steps: int = 161) -> list[Tensor]:
+    """Straight lines of inputs, each from one of the first three points to one of the next three.
+
+    None passes through zero, where a network that is scaled far out has all its kinks at once.
+    """
+    weights = torch.linspace(0, 1, steps).view(-1, *[1] * (points.ndim - 1))
+    pairs = zip(points[:3], points[3:6], strict=True)
+    return [start + (end - start) * weights for start, end in pairs]
 
 
 def spans_black_to_white(pixels: Tensor) -> str | None:

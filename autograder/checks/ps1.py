@@ -18,6 +18,7 @@ from autograder.checks.common import (
     is_raw,
     judges_rows_apart,
     keeps_modes,
+    lines,
     reaches_every_parameter,
     reconstructs,
     spans_black_to_white,
@@ -30,8 +31,8 @@ from autograder.student import Loader, Module, Seed, Student
 PER_IMAGE = "one number for each image"
 
 LEARNT = 0.4
-"""What may be left of the variance of images learnt by heart. See the test of calibration,
-where the reference ends far below."""
+"""What may be left of the variance of images learnt by heart. In 150 runs the reference left 0.02
+to 0.08 of it; a decoder that never sees the code leaves all of it."""
 
 
 def conv_size(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -78,10 +79,8 @@ def encoder(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("the number of parameters", 4)
     def size() -> str | None:
         return expect.first(
-            *(
-                has_size(build(k), _reference_size("Encoder", k), f"an encoder of {k} outputs")
-                for k in (64, 11)
-            )
+            has_size(build(k), _reference_size("Encoder", k), f"an encoder of {k} outputs")
+            for k in (64, 11)
         )
 
     @criterion("gradients reach every parameter", 2)
@@ -122,10 +121,8 @@ def decoder(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("the number of parameters", 4)
     def size() -> str | None:
         return expect.first(
-            *(
-                has_size(build(k), _reference_size("Decoder", k), f"a decoder of {k} latents")
-                for k in (64, 11)
-            )
+            has_size(build(k), _reference_size("Decoder", k), f"a decoder of {k} latents")
+            for k in (64, 11)
         )
 
     @criterion("gradients reach every parameter", 2)
@@ -140,9 +137,9 @@ def decoder(student: Student, draw: Draw) -> Iterator[Criterion]:
         def ask(z: Tensor) -> Tensor:
             return expect.needed(module(z), (len(z), 1, 28, 28), "the decoder's output")
 
-        # Towards both ends of a long line of codes nearly every pixel is nearly black or white.
-        line = torch.linspace(-1, 1, 161)[:, None] * draw.normal(7)
-        far, near = ask(1e5 * line), ask(20 * line)
+        # For codes far from zero nearly every pixel is nearly black or white.
+        far = ask(1e5 * draw.normal(40, 7))
+        near = torch.cat([ask(20 * line) for line in lines(draw.normal(6, 7))], dim=1)
         return (
             expect.within(far, 0.0, 1.0, "a pixel", "What keeps pixels between 0 and 1?")
             or spans_black_to_white(far)
@@ -216,12 +213,8 @@ def squared_error(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("one number for each image", 1)
     def shape() -> str | None:
         return expect.first(
-            *(
-                expect.shape(
-                    student.call(name, x_hat[:batch], x[:batch]), (batch,), what, PER_IMAGE
-                )
-                for batch, what in ((3, "the error"), (1, "the error for a batch of one"))
-            )
+            expect.shape(student.call(name, x_hat[:batch], x[:batch]), (batch,), what, PER_IMAGE)
+            for batch, what in ((3, "the error"), (1, "the error for a batch of one"))
         )
 
     @criterion("the value", 2)
@@ -292,14 +285,12 @@ def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
     def means() -> str | None:
         # With a step size of zero the weights stay, so that only the averaging is looked at.
         return expect.first(
-            *(
-                _means(
-                    bench.train(student, "SGD", lr=0.0, batch_size=size).result,
-                    bench.train(reference(), "SGD", lr=0.0, batch_size=size).result,
-                    batch,
-                )
-                for size, batch in ((5, "batches of equal size"), (4, "a short last batch"))
+            _means(
+                bench.train(student, "SGD", lr=0.0, batch_size=size).result,
+                bench.train(reference(), "SGD", lr=0.0, batch_size=size).result,
+                batch,
             )
+            for size, batch in ((5, "batches of equal size"), (4, "a short last batch"))
         )
 
     @criterion("plain numbers that hold no graph", 2)
@@ -363,15 +354,13 @@ def sample_prior(student: Student, draw: Draw) -> Iterator[Criterion]:
     def shape() -> str | None:
         decode = build().ref
         return expect.first(
-            *(
-                expect.shape(
-                    student.call(name, decode, count, 5, seed=draw.seed()),
-                    (count, 1, 1, 5),
-                    f"the result for {count} samples of 5 latents, with a decoder that draws its "
-                    "code as one row of pixels,",
-                )
-                for count in (3, 1)
+            expect.shape(
+                student.call(name, decode, count, 5, seed=draw.seed()),
+                (count, 1, 1, 5),
+                f"the result for {count} samples of 5 latents, with a decoder that draws its "
+                "code as one row of pixels,",
             )
+            for count in (3, 1)
         )
 
     @criterion("codes drawn from the standard normal distribution", 3)
@@ -446,20 +435,18 @@ def pca(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("the shape of the reconstructions", 1)
     def shape() -> str | None:
         return expect.first(
-            *(
-                expect.shape(
-                    student.call(name, train, x[:count], 2),
-                    (count, 7),
-                    f"the reconstruction of {count} examples",
-                )
-                for count in (3, 1)
+            expect.shape(
+                student.call(name, train, x[:count], 2),
+                (count, 7),
+                f"the reconstruction of {count} examples",
             )
+            for count in (3, 1)
         )
 
     @criterion("the value for a few components", 3)
     def value() -> str | None:
         problem = expect.first(
-            *(compare(train, x, components, "the reconstruction") for components in (1, 3))
+            compare(train, x, components, "the reconstruction") for components in (1, 3)
         )
         if problem is None:
             return None
@@ -523,7 +510,7 @@ class _Bench:
     def evaluate_in_training_mode(self, batch_size: int) -> float:
         """The loss that a forgotten `model.eval()` gives."""
         session = _Session(self, reference(), batch_size)
-        terms = reference().call(session.probe["loss_terms"], session.model.ref, self.images)
+        terms = session.side.call(session.probe["loss_terms"], session.model.ref, self.images)
         return float(terms["loss"].mean())
 
 
@@ -618,11 +605,9 @@ def _means(got, want: dict[str, float], batch: str, ignored=frozenset()) -> str 
             f"terms {sorted(want)} was expected."
         )
     return expect.first(
-        *(
-            expect.number(got[name], value, f"with {batch}, the mean of the term {name!r}")
-            for name, value in want.items()
-            if name not in ignored
-        )
+        expect.number(got[name], value, f"with {batch}, the mean of the term {name!r}")
+        for name, value in want.items()
+        if name not in ignored
     )
 
 

@@ -18,6 +18,7 @@ EXERCISES = {
     "interpolate": "vae_course.vae.interpolate",
 }
 SLOW = {"model"}
+"""Their checks take about a second."""
 
 KL = "def gaussian_kl(mu, log_var):\n    return "
 MC = """
@@ -1074,7 +1075,7 @@ WRONG = [
                 'history["train"].append(',
             ),
         ),
-        "twice",
+        "once in an epoch",
     ),
     # the effective beta
     ("effective_beta", "half forgotten", swap(BETA, ("0.5 * ", "")), "twice"),

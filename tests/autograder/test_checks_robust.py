@@ -82,12 +82,16 @@ def test_a_function_that_answers_oddly_scores_without_a_grader_error(judged, exe
         assert verdict.message.isprintable()
 
 
-@pytest.mark.parametrize(
-    ("exercise", "method"),
-    [(exercise, method) for exercise, (_, methods) in METHODS.items() for method in methods],
-)
-def test_a_method_that_answers_oddly_scores_without_a_grader_error(judged, exercise, method):
-    cls = METHODS[exercise][0]
+CASES = [
+    # One sample of this slow kind stays in the quick tests.
+    pytest.param(exercise, cls, method, marks=[] if cls == "Encoder" else [pytest.mark.long])
+    for exercise, (cls, methods) in METHODS.items()
+    for method in methods
+]
+
+
+@pytest.mark.parametrize(("exercise", "cls", "method"), CASES)
+def test_a_method_that_answers_oddly_scores_without_a_grader_error(judged, exercise, cls, method):
     for what, expression in ODD.items():
         source = f"""
         Original{cls} = {cls}
@@ -106,7 +110,7 @@ def test_a_wrong_signature_is_the_students_error(judged, exercise, arguments):
     if exercise in FUNCTIONS:
         source = "\n".join(f"def {n}({arguments}):\n    return 1" for n in FUNCTIONS[exercise])
     else:
-        source = f"class {METHODS[exercise][0]}(nn.Module):\n    def __init__(self,
-        {arguments}):\n        pass"
+        cls = METHODS[exercise][0]
+        source = f"class {cls}(nn.Module):\n    def __init__(self, {arguments}):\n        pass"
     verdict = judged(exercise, source)
     assert (verdict.verdict, verdict.score) == ("error", 0), verdict

@@ -1,6 +1,7 @@
 """The command line: exit codes that a cron job can rely on, and one line for what went wrong."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -84,3 +85,32 @@ def test_help_comes_at_once_and_needs_no_nbgrader():
     assert "grade" in done.stdout and "feedback" in done.stdout and "demo" in done.stdout
     assert done.stdout.split()[-1] == "False"
     assert time.monotonic() - start < 20
+
+
+def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(run, tiny_course):
+    endless = "while True:\n    pass"
+    tiny_course.hand_in("ada", tiny_course.solved())
+    tiny_course.hand_in("ben", tiny_course.solved(tiny_half=endless))
+    command = [sys.executable, "-m", "autograder.cli", "grade", "tiny"]
+    grading = subprocess.Popen(
+        [*command, "--course", str(tiny_course.root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell lets its background jobs ignore Ctrl-C, and what a test starts may be one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    executing = tiny_course.root / "autograded" / "ben" / "tiny" / "tiny.ipynb"
+    deadline = time.monotonic() + 60
+    while not executing.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    grading.send_signal(signal.SIGINT)
+    _, err = grading.communicate(timeout=60)
+    assert grading.returncode == 130
+    assert err.startswith("error: stopped;") and "Traceback" not in err
+    assert not executing.exists()
+    path = tiny_course.root / "verdicts.json"
+    assert [entry["student"] for entry in json.loads(path.read_text())] == ["ada"]
+    assert run("grade", "tiny", "--course", tiny_course.root, "--timeout", 3)[0] == 0
+    found = {entry["student"]: entry["score"] for entry in json.loads(path.read_text())}
+    assert found == {"ada": 9, "ben": 7}

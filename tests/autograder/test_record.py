@@ -98,6 +98,23 @@ def test_the_text_of_an_error_in_a_hidden_test_stays_hidden():
     assert found["verdict"] == "fail" and "41" not in found["message"]
 
 
+JUDGED = "from autograder import grade\ngrade('x')"
+
+
+def test_a_judge_that_can_not_even_start_is_the_grader_s_failure():
+    broken = cell_with(error_output("ImportError", "no module named torch"), source=JUDGED)
+    found = machine_verdict(broken, 0.0, 3.0)
+    assert found["verdict"] == "grader_error"
+    assert "no fault of yours" in found["message"] and "torch" not in found["message"]
+    assert found["detail"] == "ImportError: no module named torch"
+
+
+@pytest.mark.parametrize("name", ["KeyboardInterrupt", *record.RUNNER_ERRORS])
+def test_a_cell_that_had_to_be_stopped_is_not_the_grader_s_failure(name):
+    stopped = cell_with(error_output(name, "stopped"), source=JUDGED)
+    assert machine_verdict(stopped, 0.0, 3.0)["verdict"] in ("timeout", "error")
+
+
 def test_a_grader_error_stays_one_though_its_cell_scores_zero():
     published = GOOD | {"score": 0.0, "verdict": "grader_error", "detail": "a bug"}
     found = machine_verdict(cell_with(publish(published), error_output("GraderError", "")), 0, 3.0)

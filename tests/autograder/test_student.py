@@ -241,12 +241,16 @@ def test_a_call_leaves_the_process_as_it_was(student, capfd, recwarn):
 
 def test_a_notebooks_own_settings_do_not_reach_the_call():
     torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
     try:
         with torch.no_grad(), isolated():
             assert torch.is_grad_enabled() and torch.zeros(1).dtype == torch.float32
+            assert torch.zeros(1).device.type == "cpu"
         assert torch.get_default_dtype() == torch.float64
+        assert torch.zeros(1).device.type == "meta"
     finally:
         torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
 
 
 def test_a_progress_bar_goes_nowhere(student, capfd):

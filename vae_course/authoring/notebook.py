@@ -103,7 +103,11 @@ class _Ids:
 
 
 def slug(title: str) -> str:
-    """A title as part of an id: at most 40 of a-z, 0-9 and hyphens."""
+    """A title as part of an id: at most 40 of a-z, 0-9 and hyphens, without a section's number.
+
+    A number says where a section stands: a new section before it would rename all its cells.
+    """
+    title = re.sub(r"^[\d.]+[.)]? +", "", title)
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:40].strip("-") or "section"
 
