@@ -325,7 +325,9 @@ class ShowVerdicts(_Recorded):
                 if not (notebooks.is_locked(cell) or cell.source in prose):
                     pages.make_inert(cell)
                 if verdict := show_verdict(cell, grades, by_hand):
-                    rows.append((notebooks.heading_above(nb.cells, index), verdict))
+                    # A task brings its own heading; code and answers stand below theirs.
+                    below = index + notebooks.is_task(cell)
+                    rows.append((notebooks.heading_above(nb.cells, below), verdict))
         nb.cells.insert(0, nbformat.v4.new_markdown_cell(pages.summary(place[1], rows)))
         nb.metadata.pop("widgets", None)  # their state is a program of the student's
         return nb, resources

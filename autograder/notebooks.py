@@ -81,6 +81,11 @@ def is_machine_graded(cell: Cell) -> bool:
     return bool(flags.get("grade")) and not flags.get("solution") and cell.cell_type == "code"
 
 
+def is_task(cell: Cell) -> bool:
+    """Whether the cell sets a task that a person grades."""
+    return bool(nbgrader_metadata(cell).get("task"))
+
+
 def is_locked(cell: Cell) -> bool:
     """Whether the cell's source is the instructor's; only to be asked once it was restored."""
     flags = nbgrader_metadata(cell)

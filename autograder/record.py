@@ -8,7 +8,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autograder.notebooks import Cell, asks_judge, errors, has_hidden_tests, nbgrader_metadata, plain
+from autograder.notebooks import (
+    Cell,
+    asks_judge,
+    errors,
+    has_hidden_tests,
+    nbgrader_metadata,
+    plain,
+)
 
 Verdict = dict[str, Any]
 

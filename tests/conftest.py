@@ -149,7 +149,8 @@ def _source_notebook() -> NotebookNode:
             metadata=_flags("tiny_q", 2, grade=True, solution=True),
         ),
         new_markdown_cell(
-            "Draw something below.\n\n### BEGIN MARK SCHEME\n1: secret\n### END MARK SCHEME",
+            "## A drawing\n\nDraw something below.\n\n"
+            "### BEGIN MARK SCHEME\n1: secret\n### END MARK SCHEME",
             metadata=_flags("tiny_task", 1, task=True, locked=True),
         ),
     ]
