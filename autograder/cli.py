@@ -1,6 +1,5 @@
 """The command `autograder`: grade a class, write its feedback, show the whole loop."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from vae_course.errors import CourseError
+from vae_course.errors import CourseError, run_command
 
 # nbgrader takes two seconds to import, so each command imports it when it has to.
 
@@ -102,12 +101,8 @@ def demo(
 
 
 def main() -> None:
-    """Run the command, and turn what went wrong into one line on stderr."""
-    try:
-        app()
-    except CourseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    """Run the command."""
+    run_command(app)
 
 
 if __name__ == "__main__":

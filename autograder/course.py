@@ -20,7 +20,7 @@ from traitlets.config import Config, LoggingConfigurable, PyFileConfigLoader
 
 from autograder import nbgrader_plugin
 from autograder.notebooks import plain
-from vae_course.errors import CourseError
+from vae_course.errors import CourseError, UsageError
 
 CONFIG_FILE = "nbgrader_config.py"
 OWN_FOLDER = ".autograder"
@@ -47,13 +47,14 @@ class Course:
             `autograder.nbgrader_plugin.configure`.
 
     Raises:
-        CourseError: there is no such folder, or its configuration can not be read.
+        UsageError: there is no such folder.
+        CourseError: its configuration can not be read.
     """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).resolve()
         if not self.root.is_dir():
-            raise CourseError(f"{root}: no such folder; name the course's with --course")
+            raise UsageError(f"{root}: no such folder; name the course's with --course")
         self.config = _load_config(self.root)
         self._directory = CourseDirectory(parent=_Logged(config=self.config), root=str(self.root))
 

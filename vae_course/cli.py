@@ -1,13 +1,12 @@
 """The command `vae-course`: build, verify and bundle notebooks, train the reference, look about."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vae_course.errors import CourseError, UsageError
+from vae_course.errors import CourseError, UsageError, run_command
 
 # torch and nbgrader take seconds to import, so each command imports what it needs.
 
@@ -188,15 +187,8 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Run the command, and turn what went wrong into one line on stderr."""
-    try:
-        app()
-    except CourseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; every file is whole, the old one or the new one", file=sys.stderr)
-        sys.exit(130)
+    """Run the command."""
+    run_command(app)
 
 
 if __name__ == "__main__":

@@ -247,7 +247,7 @@ def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
     """One pass over the training images, tried on a model of the judge's own."""
     bench = _Bench(student, draw)
 
-    @criterion("the weights after an epoch: one step for each batch", 4)
+    @criterion("the weights after an epoch: one step for each batch", 1.5)
     def weights() -> str | None:
         mine, theirs = bench.train(reference(), "SGD"), bench.train(student, "SGD")
         if expect.alike(theirs.moved, mine.moved, rtol=1e-3, atol=1e-6):
@@ -271,7 +271,7 @@ def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
             "step is right."
         )
 
-    @criterion("two epochs with Adam, whose memory goes on", 3)
+    @criterion("two epochs with Adam, whose memory goes on", 1)
     def optimizer() -> str | None:
         mine, theirs = (bench.train(side, "Adam", epochs=2) for side in (reference(), student))
         return expect.same(
@@ -281,7 +281,7 @@ def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
             "that was passed in take every step, from the first to the last?",
         )
 
-    @criterion("means over images, a short last batch included", 3)
+    @criterion("means over images, a short last batch included", 1)
     def means() -> str | None:
         # With a step size of zero the weights stay, so that only the averaging is looked at.
         return expect.first(
@@ -293,7 +293,7 @@ def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
             for size, batch in ((5, "batches of equal size"), (4, "a short last batch"))
         )
 
-    @criterion("plain numbers that hold no graph", 2)
+    @criterion("plain numbers that hold no graph", 0.5)
     def numbers() -> str | None:
         return _are_plain(bench.train(student, "SGD").result)
 

@@ -39,7 +39,7 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         got = student.call(name, mu, log_var)
         return expect.close(got, want, what, sizes=sizes, meaning=PER_EXAMPLE)
 
-    @criterion("one number for each example", 2)
+    @criterion("one number for each example", 0.5)
     def shape() -> str | None:
         return expect.first(
             expect.shape(
@@ -48,7 +48,7 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
             for batch, what in ((3, "the divergence"), (1, "the divergence for a batch of one"))
         )
 
-    @criterion("the value", 5)
+    @criterion("the value", 1)
     def value() -> str | None:
         problem = compare(mu, log_var, "the divergence")
         if problem is None:
@@ -59,7 +59,7 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
             return f"{problem} Where all means are 0 it is right: look at what `mu` does."
         return problem
 
-    @criterion("the gradients with respect to mu and log_var", 3)
+    @criterion("the gradients with respect to mu and log_var", 0.75)
     def gradient() -> str | None:
         ask = {"wrt": (0, 1), "cotangent": weights}
         got = student.gradients(name, mu, log_var, **ask).inputs
@@ -69,7 +69,7 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
             for *pair, what in zip(got, want, ("`mu`", "`log_var`"), strict=True)
         )
 
-    @criterion("tiny and huge variances, and many dimensions", 3)
+    @criterion("tiny and huge variances, and many dimensions", 0.5)
     def extremes() -> str | None:
         tiny, huge = draw.uniform(3, 5, low=-40, high=-20), draw.uniform(3, 5, low=12, high=25)
         many = draw.normal(3, 300, mean=-2.0)
@@ -79,7 +79,7 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
             or compare(torch.zeros_like(many), many, "for 300 latent dimensions the divergence")
         )
 
-    @criterion("any number of leading dimensions", 1)
+    @criterion("any number of leading dimensions", 0.25)
     def leading() -> str | None:
         mu, log_var = draw.normal(2, 3, 5), draw.normal(2, 3, 5)
         return compare(mu, log_var, "for inputs of shape (2, 3, 5) the divergence")
@@ -176,7 +176,7 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
     log_vars = torch.tensor([-4.0, 1.0, 3.0]).expand(count, 3)
     seed = draw.seed()
 
-    @criterion("the shape of mu", 1)
+    @criterion("the shape of mu", 0.25)
     def shape() -> str | None:
         return expect.first(
             expect.shape(student.call(name, *inputs, seed=seed), inputs[0].shape, "`z`")
@@ -187,7 +187,7 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         )
 
-    @criterion("the mean and the spread of z", 3)
+    @criterion("the mean and the spread of z", 0.75)
     def moments() -> str | None:
         z = student.call(name, means, log_vars, seed=seed)
         if problem := expect.shape(z, means.shape, "`z`") or expect.finite(z, "`z`"):
@@ -214,7 +214,7 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             "what has to be multiplied with the noise?"
         )
 
-    @criterion("fresh normal noise for every entry and every call", 3)
+    @criterion("fresh normal noise for every entry and every call", 0.75)
     def noise() -> str | None:
         z = student.call(name, means, log_vars, seed=seed)
         if problem := expect.shape(z, means.shape, "`z`") or expect.finite(z, "`z`"):
@@ -225,7 +225,7 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             lambda seed: student.call(name, mu, log_var, seed=seed), "`z`"
         ) or expect.standard_normal(error / scale, "the noise in `z`")
 
-    @criterion("gradients to mu and log_var", 3)
+    @criterion("gradients to mu and log_var", 0.75)
     def gradient() -> str | None:
         weights = draw.normal(3, 5)
         found = student.gradients(name, mu, log_var, wrt=(0, 1), cotangent=weights, seed=seed)
@@ -235,7 +235,7 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             to_log_var, weights * (found.output - mu) / 2, "`log_var`", rtol=1e-3, atol=1e-4
         )
 
-    @criterion("the generator decides the draw", 1)
+    @criterion("the generator decides the draw", 0.5)
     def generator() -> str | None:
         return uses_generator(
             lambda seed, generator: student.call(name, mu, log_var, generator=generator, seed=seed),
@@ -263,7 +263,7 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         return terms
 
-    @criterion("a dict of three terms, one number for each image in each", 2)
+    @criterion("a dict of three terms, one number for each image in each", 0.5)
     def shape() -> str | None:
         return expect.first(
             expect.shape(ask(batch=batch)[key], (batch,), f'"{key}"{what}')
@@ -271,7 +271,7 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
             for key in ("nll", "kl", "loss")
         )
 
-    @criterion("the negative log-likelihood", 3)
+    @criterion("the negative log-likelihood", 0.75)
     def nll() -> str | None:
         want = reference().call(name, x, x_hat, mu, log_var)["nll"]
         got = ask()["nll"]
@@ -284,14 +284,14 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         return problem
 
-    @criterion("the divergence, unweighted", 2)
+    @criterion("the divergence, unweighted", 0.5)
     def divergence() -> str | None:
         want = reference().call("gaussian_kl", mu, log_var)
         return expect.close(ask()["kl"], want, '"kl"', sizes=sizes) or expect.close(
             ask(beta=3.7)["kl"], want, '"kl", for a beta other than 1,'
         )
 
-    @criterion("the loss, made of the two with beta", 4)
+    @criterion("the loss, made of the two with beta", 0.75)
     def loss() -> str | None:
         for beta in (None, 0.0, 1.0, 3.7, 0.25):
             terms = ask(beta)
@@ -304,7 +304,7 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return _explain_loss({b: ask(b) for b in (0.0, 1.0, 3.7)}, beta)
         return None
 
-    @criterion("gradients of the loss", 2)
+    @criterion("gradients of the loss", 0.5)
     def gradient() -> str | None:
         weights = draw.uniform(3, low=0.5, high=2.0)
         found = student.gradients(
@@ -330,7 +330,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
     def build(latent_dim: int = 5) -> Module:
         return Module.build(student, "VAE", latent_dim, seed=seed)
 
-    @criterion("encode, decode and forward: shapes and pixels, for a single image too", 2)
+    @criterion("encode, decode and forward: shapes and pixels, for a single image too", 1)
     def shapes() -> str | None:
         vae = build()
         for batch, training in ((4, True), (1, False)):
@@ -355,7 +355,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
             "does for the same image.",
         )
 
-    @criterion("the number of parameters", 2)
+    @criterion("the number of parameters", 0.75)
     def size() -> str | None:
         return expect.first(
             has_size(
@@ -366,7 +366,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
             for k in (64, 11)
         )
 
-    @criterion("mu and log_var are separate and may be any real number", 2)
+    @criterion("mu and log_var are separate and may be any real number", 0.75)
     def posterior() -> str | None:
         vae = build(16)
         vae.eval()
@@ -380,11 +380,11 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
             or is_raw(lambda x: vae.call("encode", x)[1], noise, "`log_var`")
         )
 
-    @criterion("forward decodes a draw from the posterior", 3)
+    @criterion("forward decodes a draw from the posterior", 1.25)
     def sampling() -> str | None:
         return _follows_posterior(build(3), images, draw, student.define(FIT)["fit"])
 
-    @criterion("randomness: fresh at each call, and decided by the generator", 1)
+    @criterion("randomness: fresh at each call, and decided by the generator", 0.5)
     def randomness() -> str | None:
         vae = build()
         vae.train()
@@ -394,16 +394,16 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
 
         return draws_afresh(x_hat, "`x_hat`") or uses_generator(x_hat, "`x_hat`")
 
-    @criterion("reconstruct: from the mean, nothing random, evaluation mode, no gradients", 2)
+    @criterion("reconstruct: from the mean, nothing random, evaluation mode, no gradients", 1)
     def reconstruct() -> str | None:
         vae = build()
         return reconstructs(vae, images, lambda: vae.call("decode", vae.call("encode", images)[0]))
 
-    @criterion("sample: from the prior, evaluation mode, no gradients", 2)
+    @criterion("sample: from the prior, evaluation mode, no gradients", 1)
     def sample() -> str | None:
         return _samples_prior(build(3), draw)
 
-    @criterion("gradients reach every parameter", 2)
+    @criterion("gradients reach every parameter", 0.75)
     def gradients() -> str | None:
         return reaches_every_parameter(build(), images, seed=seed)
 
@@ -452,7 +452,7 @@ def training(student: Student, draw: Draw) -> Iterator[Criterion]:
         bench = _VAEBench(student, images, held_out, seed)
         return bench.go_through(weights, beta), bench.model.state()
 
-    @criterion("the history: an entry an epoch, and one before training", 2)
+    @criterion("the history: an entry an epoch, and one before training", 0.5)
     def history() -> str | None:
         got, _ = run(3, beta=2.0)
         counts = {part: len(got[part]) for part in ("train", "held_out")}
@@ -473,7 +473,7 @@ def training(student: Student, draw: Draw) -> Iterator[Criterion]:
                     )
         return None
 
-    @criterion("training with a constant beta", 3)
+    @criterion("training with a constant beta", 1)
     def constant() -> str | None:
         for beta, settings in ((1.0, {}), (3.0, {"beta": 3.0})):
             got, state = run(3, **settings)
@@ -482,7 +482,7 @@ def training(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return _explain_weights(got, want, [beta] * 3, beta)
         return None
 
-    @criterion("the warm-up: in equal steps from zero to beta", 3)
+    @criterion("the warm-up: in equal steps from zero to beta", 1.25)
     def warm_up() -> str | None:
         for epochs, warm, shares in (
             (5, 3, [0, 1 / 3, 2 / 3, 1, 1]),
@@ -496,7 +496,7 @@ def training(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return _explain_weights(got, want, weights, beta)
         return None
 
-    @criterion("what the history says: each epoch's own terms, held-out ones at the full beta", 3)
+    @criterion("what the history says: each epoch's terms, held-out ones at the full beta", 1.25)
     def values() -> str | None:
         beta = 2.0
         got, state = run(3, beta=beta, warmup_epochs=2)
@@ -528,17 +528,17 @@ def effective_beta(student: Student, draw: Draw) -> Iterator[Criterion]:
             f"{what} beta",
         )
 
-    @criterion("a squared error", 3)
+    @criterion("a squared error", 1)
     def squared() -> str | None:
         return compare("squared_error", "for a squared error,") or compare(
             None, "by default (a squared error),"
         )
 
-    @criterion("a cross-entropy", 2)
+    @criterion("a cross-entropy", 0.75)
     def entropy() -> str | None:
         return compare("cross_entropy", "for a cross-entropy,")
 
-    @criterion("ValueError for anything else", 1)
+    @criterion("ValueError for anything else", 0.25)
     def refusal() -> str | None:
         try:
             result = student.call(name, 1.0, 100, "absolute_error")

@@ -69,7 +69,7 @@ def test_a_wrong_command_ends_with_its_code_and_one_line(run, tiny_course, argum
 
 def test_folders_that_are_missing_or_taken_are_told(run, tmp_path):
     code, _, err = run("grade", "ps2", "--course", tmp_path / "nowhere")
-    assert code == 1 and "nowhere: no such folder" in err
+    assert code == 2 and "nowhere: no such folder" in err
     (tmp_path / "file").write_text("")
     code, _, err = run("demo", "--course", tmp_path)
     assert code == 2 and "new or empty" in err
