@@ -468,7 +468,7 @@ def isolated(seed: int = 0) -> Iterator[None]:
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
-    default_dtype, default_device = torch.get_default_dtype(), torch.get_default_device()
+    default_dtype, default_device = torch.get_default_dtype(), _default_device()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(_Nowhere()))
         stack.enter_context(contextlib.redirect_stderr(_Nowhere()))
@@ -489,11 +489,18 @@ def isolated(seed: int = 0) -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype(default_dtype)
-            if torch.get_default_device() != default_device:
+            if _default_device() != default_device:
                 torch.set_default_device(default_device)
             random.setstate(python_state)
             if numpy:
                 numpy.random.set_state(numpy_state)
+
+
+def _default_device() -> torch.device:
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # torch 2.6, once somebody has said set_default_device(None)
+        return torch.device("cpu")
 
 
 def printable(text: str, limit: int = 300) -> str:
