@@ -20,7 +20,9 @@ from vae_course.errors import UsageError
 
 Check = Callable[[Student, Draw], Iterator[Criterion]]
 
-NO_ANSWERS = {"cli", "data", "errors", "files", "plots"}
+NO_ANSWERS = {
+    *("capstone", "cli", "data", "errors", "experiments", "files", "handin", "plots", "storage")
+}
 """Modules of the reference that hold no exercise, and need not be imported to grade one."""
 
 
