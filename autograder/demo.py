@@ -154,6 +154,11 @@ PS1 = (
         "a PCA that forgets the mean",
         Mistake("ps1_pca", "return mean + codes @ directions", "return codes @ directions"),
     ),
+    Submission(
+        "Dmitri Volkov",
+        "errors that are measured in training mode",
+        Mistake("ps1_fault", "    model.eval()\n", ""),
+    ),
 )
 
 CLASS: Mapping[str, Sequence[Submission]] = {"ps1": PS1, "ps2": PS2}

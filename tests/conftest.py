@@ -1,8 +1,8 @@
-"""A small nbgrader course, whose kernels need no torch, so that they start in a second."""
+"""A small nbgrader course, whose kernels start in a second without torch; and a browser."""
 
 import copy
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +167,38 @@ def _make_source(root: Path) -> Path:
     (folder / "tiny_judge.py").write_text(JUDGE)
     (root / "nbgrader_config.py").write_text(CONFIG)
     return root
+
+
+SWITCHES = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1200,1600",
+    # What a page wants from elsewhere is missing at once, with a network and without.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator:
+    """A real browser without a window, driven by selenium."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium and chromedriver are not installed")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(switch)
+    driven = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield driven
+    driven.quit()
 
 
 @pytest.fixture(scope="session")

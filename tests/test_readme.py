@@ -92,3 +92,33 @@ def test_a_sixth_assignment_builds_releases_and_grades(course):
     pages = sorted(course.glob("feedback/*/ps6/ps6.html"))
     assert [page.parts[-3] for page in pages] == ["ada", "bo", "cy"]
     assert all("from autograder import" not in page.read_text() for page in pages)
+
+
+def systems() -> list[tuple[list[str], list[str]]]:
+    """The rows of the table of systems: names in the reference, and exercises."""
+    table = (ROOT / "README.md").read_text().split("## What the course grew from\n")[1]
+    rows = [
+        line.split("|")[1:-1] for line in table.split("\n## ")[0].splitlines() if line[:1] == "|"
+    ]
+    return [
+        (re.findall(r"`([\w.]+)`", row[1]), re.findall(r"`(ps\d_\w+)`", row[2]))
+        for row in rows[2:]
+        if not row[0].strip().startswith("**")
+    ]
+
+
+def test_every_system_of_the_seeds_is_where_the_readme_says():
+    import importlib
+
+    from vae_course.authoring.assignment import list_assignments, load_assignment
+
+    exercises = {
+        exercise.id for name in list_assignments() for exercise in load_assignment(name).exercises
+    }
+    assert len(systems()) > 35
+    for names, taught_by in systems():
+        assert names
+        for name in names:
+            module, _, attribute = name.partition(".")
+            assert hasattr(importlib.import_module(f"vae_course.{module}"), attribute), name
+        assert set(taught_by) <= exercises

@@ -4,6 +4,8 @@ The backbone is small on purpose: four strided convolutions down to a 1x1 map, o
 to the latent code, and the mirror image of it all on the way back.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -233,6 +235,35 @@ def autoencoder_terms(model: AutoEncoder, x: Tensor) -> dict[str, Tensor]:
     """
     error = squared_error(model(x), x)
     return {"loss": error / 2, "mse": error / x[0].numel()}
+
+
+def error_by_label(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> dict[int, float]:
+    """How well each kind of image is reconstructed: the mean squared distance, label by label.
+
+    Measuring must leave no trace. The model runs in evaluation mode and without gradients, is
+    left in the mode in which it was found, and nothing else about it changes. The answer depends
+    on the images alone: not on the size of the batches, nor on which images share one.
+
+    Args:
+        model: an autoencoder, on whatever device it is on; `model(x)` is the reconstruction of x.
+        loader: batches of (images, labels), perhaps of unequal size.
+
+    Returns:
+        For each label that occurs, in rising order, the mean over its images of the image's
+        `squared_error`, as a plain Python number that holds on to no graph.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    errors: dict[int, list[float]] = {}
+    with torch.no_grad():
+        for images, labels in loader:
+            images = images.to(device)
+            distances = squared_error(model(images), images)
+            for label, distance in zip(labels.tolist(), distances.tolist(), strict=True):
+                errors.setdefault(int(label), []).append(distance)
+    model.train(was_training)
+    return {label: sum(found) / len(found) for label, found in sorted(errors.items())}
 
 
 def sample_prior(

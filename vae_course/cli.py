@@ -50,6 +50,7 @@ def build(
     """Make source/ and release/ from the assignments' text and the reference."""
     from vae_course.authoring import build as building
     from vae_course.authoring.assignment import choose_assignments
+    from vae_course.authoring.pictures import missing_pictures
     from vae_course.authoring.reference import show_path
 
     folder = building.find_course(course)
@@ -77,7 +78,7 @@ def build(
             typer.echo(f"wrote {show_path(path)}")
         if not changed:
             typer.echo(f"{one.name}: up to date")
-    for line in orphans:
+    for line in orphans + [line for one in made for line in missing_pictures(one.assignment)]:
         typer.echo(f"warning: {line}", err=True)
     if refused:
         raise typer.Exit(1)
@@ -90,13 +91,42 @@ def verify(
     cell_seconds: Annotated[
         int, typer.Option(help="How long one cell may take.", min=1, metavar="S")
     ] = 300,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Run the solved notebooks in full, too: minutes each.")
+    ] = False,
 ) -> None:
-    """Prove what students may and may not see, and that the notebooks run."""
+    """Prove what students may and may not see, and that the notebooks run without a network."""
     from vae_course.authoring import proof
     from vae_course.authoring.build import find_course
 
-    if not proof.show(names or (), find_course(course), cell_seconds):
+    if not proof.show(names or (), find_course(course), cell_seconds, whole=whole):
         raise typer.Exit(1)
+
+
+@app.command()
+def pictures(
+    names: Names = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="[default: VAE_COURSE_DATA, else ./data]"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="CODE", help="Run below the set-up: 'NUM_TRAIN = 20_000'."),
+    ] = None,
+) -> None:
+    """Run the solved notebooks whole and keep the pictures that students compare theirs with."""
+    from vae_course.authoring.assignment import choose_assignments
+    from vae_course.authoring.doctor import data_folder
+    from vae_course.authoring.drawing import check_settings, draw_pictures
+
+    check_settings(settings or ())
+    if data is not None and not data.is_dir():
+        raise UsageError(f"{data}: there is no such folder; make it or name another")
+    folder = data or data_folder()
+    for name in choose_assignments(names or ()):
+        found = folder if folder.is_dir() else None
+        draw_pictures(name, found, settings or (), lambda line: print(line, flush=True))
 
 
 @app.command()
@@ -115,53 +145,97 @@ def bundle(
     typer.echo(f"{len(paths)} files in {out}, ready to be pushed")
 
 
+class SystemName(StrEnum):
+    """The five systems of the course."""
+
+    AUTOENCODER = "autoencoder"
+    VAE = "vae"
+    BERNOULLI = "bernoulli"
+    KERAS = "keras"
+    CELEBA = "celeba"
+
+
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="ps1 or ps2.")],
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="[default: 10 for ps1, 5 for ps2]")
+    name: Annotated[SystemName, typer.Argument(help="Which model of the course.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to keep the run. [default: runs/NAME]"),
     ] = None,
-    beta: Annotated[float, typer.Option(help="Weight of the divergence, in nats (ps2).")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many in all. [default: the published run's]"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that --out holds.")
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="[default: VAE_COURSE_DATA, else ./data]"),
     ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Go on from it; write it every epoch.")
+    beta: Annotated[
+        float | None, typer.Option(help="Weight of the divergence, in nats (vae, keras).")
+    ] = None,
+    latent_dim: Annotated[int | None, typer.Option(min=1, help="Length of the code.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a step.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    threshold: Annotated[
+        bool,
+        typer.Option(
+            "--threshold",
+            help="bernoulli: MNIST with a threshold at one half, in place of Larochelle's "
+            "fixed binarisation.",
+        ),
+    ] = False,
+    importance_samples: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="bernoulli: estimate log p(x) from K codes each."),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.CPU,
 ) -> None:
-    """Train the reference model of an assignment on MNIST and print how it did."""
+    """Train a model of the course; keep figures, curves, samples and a checkpoint.
+
+    Ctrl-C stops it. With --resume it goes on from the last complete epoch, and on a CPU it ends as
+    if it had never been stopped.
+    """
     if data is not None and not data.is_dir():
         raise UsageError(f"{data}: there is no such folder; make it or name another")
-    if name != "ps2" and beta != 1.0:
-        raise UsageError(f"{name}: only ps2 has a beta; leave --beta out")
+    if name is not SystemName.BERNOULLI and (threshold or importance_samples):
+        raise UsageError(f"{name}: --threshold and --importance-samples are for bernoulli")
     import torch
 
-    from vae_course.data import load_mnist
-    from vae_course.experiments import COMPARED_AT, train_reference
+    from vae_course.authoring.reference import show_path
+    from vae_course.experiments import Experiment, Settings, find_system, results_table
 
-    if name not in COMPARED_AT:
-        raise UsageError(f"there is no reference run {name} (known: {', '.join(COMPARED_AT)})")
+    system = find_system(name.value)
+    if beta is not None and not system.takes_beta:
+        raise UsageError(f"{name}: has no beta to choose; leave --beta out")
     if device is Device.CUDA and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no GPU here; see `vae-course doctor`")
-    try:
-        images = load_mnist(data)
-    except RuntimeError as error:
-        raise CourseError(str(error)) from error
-    train_reference(
-        name,
-        images,
-        epochs=epochs or DEFAULT_EPOCHS[name],
-        beta=beta,
-        seed=seed,
-        device=device.value,
-        checkpoint=checkpoint,
+    settings = Settings(
+        name.value,
+        latent_dim or system.latent_dim,
+        batch_size or system.batch_size,
+        system.beta if beta is None else beta,
+        seed,
+        threshold,
     )
-
-
-DEFAULT_EPOCHS = {"ps1": 10, "ps2": 5}
+    out = out or Path("runs") / name.value
+    experiment = Experiment(settings, out, data, device.value, resume)
+    try:
+        experiment.train(epochs or system.epochs)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nstopped; {experiment.run.epoch} epochs are kept in {out}: go on with --resume",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    typer.echo(results_table(system, experiment.data.name, experiment.run.history))
+    if importance_samples:
+        log_p = experiment.log_marginal(importance_samples)
+        typer.echo(f"log p(x), test images, {importance_samples} samples each: {log_p:.2f} nats")
+    for path in experiment.draw():
+        typer.echo(f"wrote {show_path(path)}")
 
 
 @app.command()

@@ -1,16 +1,23 @@
 """Every picture of the course.
 
 Each function returns an image that a notebook shows when it is a cell's last expression, with a
-text for those who can not see it. The colours are Okabe and Ito's eight and two more, which
-colour-blind readers can tell apart; where colours are many, shapes and labels say the same again.
+text for those who can not see it. Images may be grey, (N, 1, H, W), or in colour, (N, 3, H, W),
+with values in [0, 1] (or bytes from 0 to 255). The colours of lines and points are Okabe and Ito's
+eight and two more, which colour-blind readers can tell apart; where colours are many, shapes and
+labels say the same again.
 """
 
+import html
 import io
-from collections.abc import Sequence
+import os
+from base64 import b64encode
+from collections.abc import Callable, Sequence
 
 import torch
 from IPython.display import Image
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from torch import Tensor
 
 DOTS_PER_INCH = 100
@@ -31,7 +38,23 @@ TERM_LABELS = {
 def _picture(figure: Figure, alt: str) -> Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return Image(data=buffer.getvalue(), format="png", alt=alt)
+    # As metadata, because the IPython in Colab knows no argument `alt`.
+    return Image(data=buffer.getvalue(), format="png", metadata={"alt": alt})
+
+
+def _to_rgb(images: Tensor) -> Tensor:
+    """Images, grey or in colour, as floats of shape (N, 3, H, W) in [0, 1] on the CPU."""
+    images = images.detach().cpu()
+    images = images / 255 if images.dtype == torch.uint8 else images.float()
+    if images.ndim == 3:
+        images = images.unsqueeze(1)
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(
+            "a picture needs images of shape (N, 1, H, W) or (N, 3, H, W), not "
+            f"{tuple(images.shape)}"
+        )
+    # Not a number has no colour: it shows as white, as paper does.
+    return images.nan_to_num(nan=1.0).clamp(0, 1).expand(-1, 3, -1, -1)
 
 
 def _draw_grid(
@@ -43,13 +66,15 @@ def _draw_grid(
     row_labels: Sequence[str] = (),
 ) -> Image:
     """Draw images row by row, each with its caption above, each row with its label before it."""
-    images = images.detach().float().cpu().reshape(len(images), *images.shape[-2:])
-    _, height, width = images.shape
-    zoom = max(1, 84 // width)  # a whole number of screen pixels for each pixel: no blur
+    images = _to_rgb(images)
+    _, _, height, width = images.shape
+    # A whole number of screen pixels for each pixel, so that nothing blurs.
+    zoom = max(1, 84 // width, min(2, 700 // (columns * (width + 2))))
+    gap = max(2, -(-6 // zoom))
     starts = range(0, len(images), columns)
-    heads = [9 if any(captions[start : start + columns]) else 2 for start in starts]
-    sheet = torch.ones(sum(heads) + len(starts) * height, columns * (width + 2) - 2)
-    drawn_height, drawn_width = (zoom * side / DOTS_PER_INCH for side in sheet.shape)
+    heads = [-(-27 // zoom) if any(captions[s : s + columns]) else gap for s in starts]
+    sheet = torch.ones(sum(heads) + len(starts) * height, columns * (width + gap) - gap, 3)
+    drawn_height, drawn_width = (zoom * side / DOTS_PER_INCH for side in sheet.shape[:2])
     left = 1.25 if row_labels else 0.1
     size = max(left + drawn_width + 0.1, 0.09 * len(title)), drawn_height + 0.45
     figure = Figure(figsize=size)
@@ -59,14 +84,14 @@ def _draw_grid(
     for row, (start, head) in enumerate(zip(starts, heads, strict=True)):
         top, bottom = bottom + head, bottom + head + height
         for column, image in enumerate(images[start : start + columns]):
-            x = column * (width + 2)
-            sheet[top:bottom, x : x + width] = image
+            x = column * (width + gap)
+            sheet[top:bottom, x : x + width] = image.permute(1, 2, 0)
             for caption in captions[start + column :][:1]:
                 axes.text(x + width / 2, top - 1, caption, ha="center", va="bottom", fontsize=9)
         if row_labels:
             middle = (top + bottom) / 2
-            axes.text(-3, middle, row_labels[row], ha="right", va="center", fontsize=10)
-    axes.imshow(sheet.numpy(), cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            axes.text(-9 / zoom, middle, row_labels[row], ha="right", va="center", fontsize=10)
+    axes.imshow(sheet.numpy(), aspect="auto", interpolation="nearest")
     axes.set_axis_off()
     figure.suptitle(title, y=1 - 0.12 / size[1], va="top", fontsize=11)
     return _picture(figure, alt)
@@ -75,7 +100,7 @@ def _draw_grid(
 def plot_images(
     images: Tensor, title: str, captions: Sequence[object] | None = None, columns: int = 8
 ) -> Image:
-    """Show images (N, 1, H, W) with values in [0, 1] in a grid, with a caption each if given."""
+    """Show images (N, C, H, W) with values in [0, 1] in a grid, with a caption each if given."""
     captions = [str(caption) for caption in captions] if captions is not None else []
     columns = min(columns, len(images))
     words = f", captioned {', '.join(captions)}" if captions else ""
@@ -84,12 +109,12 @@ def plot_images(
 
 
 def plot_samples(samples: Tensor, title: str = "Samples from the prior") -> Image:
-    """Show generated images (N, 1, H, W) in a grid."""
+    """Show generated images (N, C, H, W) in a grid."""
     return plot_images(samples, title)
 
 
 def plot_reconstructions(x: Tensor, x_hat: Tensor, title: str) -> Image:
-    """Show up to ten images (N, 1, H, W) above what a model makes of them."""
+    """Show up to ten images (N, C, H, W) above what a model makes of them."""
     x, x_hat = x[:10], x_hat[:10]
     alt = f"{title}: {len(x)} images in the upper row, their reconstructions in the lower row"
     both = torch.cat([x.detach().cpu(), x_hat.detach().cpu()])
@@ -97,7 +122,7 @@ def plot_reconstructions(x: Tensor, x_hat: Tensor, title: str) -> Image:
 
 
 def plot_interpolations(rows: Tensor, title: str) -> Image:
-    """Show interpolations (R, F, 1, H, W): a row for each pair, F frames from start to end."""
+    """Show interpolations (R, F, C, H, W): a row for each pair, F frames from start to end."""
     num_rows, num_frames = rows.shape[:2]
     captions = ["start", *[""] * (num_frames - 2), "end"]
     alt = f"{title}: {num_rows} rows of {num_frames} images, each from a start image to an end"
@@ -139,27 +164,246 @@ def plot_curves(
     return _picture(figure, f"{title}: curves over the epochs; {'; '.join(last)}")
 
 
-def plot_latents(codes: Tensor, labels: Tensor, title: str) -> Image:
-    """Show codes (N, 2) as points in the plane, with a colour and a shape for each label (N,)."""
+def plot_latents(
+    codes: Tensor, labels: Tensor, title: str, names: Sequence[str] | None = None
+) -> Image:
+    """Show codes (N, 2) as points in the plane, with a colour and a shape for each label (N,).
+
+    With `names`, the class of label 3 is called names[3] in the picture.
+    """
     codes, labels = codes.detach().cpu(), torch.as_tensor(labels).cpu()
     classes = labels.unique().tolist()
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    called = [str(label) if names is None else str(names[int(label)]) for label in classes]
+    figure = Figure(figsize=(6 if names is None else 7, 5), layout="constrained")
     axes = figure.subplots()
-    for index, label in enumerate(classes):
+    for index, (label, name) in enumerate(zip(classes, called, strict=True)):
         points = codes[labels == label]
         colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
         marker = CLASS_MARKERS[index % len(CLASS_MARKERS)]
         look = {"c": colour, "marker": marker, "edgecolors": "#555555", "linewidths": 0.3}
         axes.scatter(*points.T.numpy(), s=18, alpha=0.7, **look)
-        axes.scatter([], [], s=36, label=str(label), **look)
+        axes.scatter([], [], s=36, label=name, **look)
         axes.annotate(
-            str(label),
+            name,
             points.median(dim=0).values.tolist(),
-            **{"ha": "center", "va": "center", "fontsize": 11, "fontweight": "bold"},
-            bbox={"boxstyle": "circle,pad=0.2", "fc": "white", "ec": colour, "alpha": 0.9},
+            **{"ha": "center", "va": "center", "fontweight": "bold"},
+            fontsize=11 if names is None else 8,
+            bbox={
+                **{"boxstyle": "circle,pad=0.2" if names is None else "round,pad=0.2"},
+                **{"fc": "white", "ec": colour, "alpha": 0.9},
+            },
         )
     axes.set(title=title, xlabel="first coordinate", ylabel="second coordinate")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right center", title="label", frameon=False)
-    alt = f"{title}: {len(codes)} codes in the plane, with labels {', '.join(map(str, classes))}"
+    alt = f"{title}: {len(codes)} codes in the plane, with labels {', '.join(called)}"
     return _picture(figure, alt)
+
+
+def plot_manifold(
+    images: Tensor,
+    columns: int,
+    title: str,
+    extent: tuple[float, float, float, float] | None = None,
+) -> Image:
+    """Show images (rows * columns, C, H, W) edge to edge: a map of a two-dimensional code.
+
+    Args:
+        images: row by row, the upper row first.
+        columns: how many images stand side by side.
+        title: what the map shows.
+        extent: (x0, x1, y0, y1), the codes at its edges: the left column was decoded at first
+            coordinate x0 and the right one at x1, the *lower* row at second coordinate y0 and the
+            upper row at y1. Without it the axes carry no numbers.
+    """
+    images = _to_rgb(images)
+    _, _, height, width = images.shape
+    rows = len(images) // columns
+    if rows * columns != len(images):
+        raise ValueError(f"{len(images)} images do not fill rows of {columns}")
+    sheet = images.view(rows, columns, 3, height, width).permute(0, 3, 1, 4, 2)
+    sheet = sheet.reshape(rows * height, columns * width, 3)
+    zoom = max(1, 560 // (columns * width))
+    drawn = [zoom * side / DOTS_PER_INCH for side in (columns * width, rows * height)]
+    size = max(drawn[0] + 0.9, 0.09 * len(title)), drawn[1] + 1.0
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0.75 / size[0], 0.55 / size[1], drawn[0] / size[0], drawn[1] / size[1]))
+    alt = f"{title}: a map of {rows} rows of {columns} images"
+    if extent is None:
+        axes.imshow(sheet.numpy(), aspect="auto", interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+    else:
+        x0, x1, y0, y1 = extent
+        # The codes belong to the middles of the images: the edges lie half an image further out.
+        x_half, y_half = (x1 - x0) / max(columns - 1, 1) / 2, (y1 - y0) / max(rows - 1, 1) / 2
+        edges = x0 - x_half, x1 + x_half, y0 - y_half, y1 + y_half
+        axes.imshow(sheet.numpy(), aspect="auto", interpolation="nearest", extent=edges)
+        alt += f", the first coordinate from {x0:g} to {x1:g}, the second from {y0:g} to {y1:g}"
+    axes.set(xlabel="first coordinate", ylabel="second coordinate")
+    figure.suptitle(title, y=1 - 0.12 / size[1], va="top", fontsize=11)
+    return _picture(figure, alt)
+
+
+def plot_thumbnails(positions: Tensor, images: Tensor, title: str) -> Image:
+    """Show each image (N, C, H, W), small, at its place (N, 2) in the plane.
+
+    Where images overlap, the later one lies on top. About 300 of them are a readable picture.
+    """
+    positions, images = positions.detach().cpu(), _to_rgb(images)
+    if positions.shape != (len(images), 2):
+        raise ValueError(
+            f"{len(images)} images need positions of shape ({len(images)}, 2), not "
+            f"{tuple(positions.shape)}"
+        )
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(*positions.T.numpy(), s=0)  # what the axes must have room for
+    axes.margins(0.08)
+    for place, image in zip(positions.tolist(), images, strict=True):
+        # A thumbnail is 32 screen pixels wide; a point is 1/72 of an inch.
+        picture = OffsetImage(image.permute(1, 2, 0).numpy(), zoom=0.32 * 72 / image.shape[-1])
+        axes.add_artist(AnnotationBbox(picture, place, frameon=False))
+    axes.set(title=title, xlabel="first coordinate", ylabel="second coordinate")
+    axes.grid(alpha=0.3)
+    return _picture(figure, f"{title}: {len(images)} small images, each at its place in the plane")
+
+
+def explore_latents(
+    decode: Callable[[Tensor], Tensor],
+    start: Tensor,
+    title: str,
+    limit: float = 3.0,
+    dims: int | Sequence[int] = 4,
+) -> "LatentExplorer | Image":
+    """Move through the latent space with sliders, and watch the decoded image change.
+
+    The sliders can be dragged, or reached with Tab and moved with the arrow keys. Where there are
+    none to be had (no ipywidgets, a notebook being graded, a page on paper), a picture shows the
+    same walks at rest: a row for each dimension, the others staying where they start.
+
+    Args:
+        decode: takes codes (n, k) and returns images (n, C, H, W) with values in [0, 1]. Put the
+            model in evaluation mode first; gradients are switched off here.
+        start: the code (k,) to start from. All zeros is the middle of the prior.
+        title: what is decoded.
+        limit: the sliders go from -limit to limit.
+        dims: which dimensions get a slider: the first so many, or a list of their numbers.
+    """
+    start = start.detach().flatten()
+    numbers = range(min(dims, len(start))) if isinstance(dims, int) else dims
+    numbers = [int(number) for number in numbers]
+    still = _draw_traversals(decode, start, title, limit, numbers)
+    if "NBGRADER_EXECUTION" in os.environ:
+        return still
+    try:
+        import ipywidgets  # noqa: F401 - only whether it is there
+    except ImportError:
+        return still
+    return LatentExplorer(decode, start, title, limit, numbers, still)
+
+
+def _draw_traversals(
+    decode: Callable[[Tensor], Tensor],
+    start: Tensor,
+    title: str,
+    limit: float,
+    dims: Sequence[int],
+) -> Image:
+    """Show what each dimension does on its own: a row for each, from -limit to limit."""
+    steps = torch.linspace(-limit, limit, 7)
+    codes = start.repeat(len(dims), len(steps), 1)
+    for row, dim in enumerate(dims):
+        codes[row, :, dim] = steps.to(start)
+    with torch.no_grad():
+        images = decode(codes.flatten(0, 1))
+    captions = [f"{step:.1f}" for step in steps.tolist()]
+    names = [f"z[{dim}]" for dim in dims]
+    alt = (
+        f"{title}: a row of {len(steps)} decoded images for each of the dimensions "
+        f"{', '.join(names)}, which goes from {-limit:g} to {limit:g} while the others stay"
+    )
+    return _draw_grid(images, title, alt, len(steps), captions, names)
+
+
+class LatentExplorer:
+    """Sliders for some dimensions of a code, and the image that it decodes to.
+
+    A front end that can not show sliders shows a still picture instead: it is offered both.
+
+    Attributes:
+        code: where the sliders stand, of shape (k,).
+        sliders: one for each dimension.
+        reset: the button that puts all of them back.
+        picture: the decoded image, as HTML with a text for those who can not see it.
+        still: the picture for where nothing moves.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[Tensor], Tensor],
+        start: Tensor,
+        title: str,
+        limit: float,
+        dims: Sequence[int],
+        still: Image,
+    ) -> None:
+        import ipywidgets as widgets
+
+        self.decode, self.start, self.dims = decode, start, dims
+        self.title, self.still = title, still
+        self.code = start.clone()
+        values = [start[dim].item() for dim in dims]
+        self.sliders = [
+            widgets.FloatSlider(
+                value=value,
+                min=min(-limit, value),
+                max=max(limit, value),
+                step=0.1,
+                description=f"z[{dim}]",
+                readout_format=".1f",
+                continuous_update=True,  # one small decoded image is quick enough to follow
+            )
+            for dim, value in zip(dims, values, strict=True)
+        ]
+        self.reset = widgets.Button(description="Reset", tooltip="Put all sliders back")
+        self.reset.on_click(self._put_back)
+        self.picture = widgets.HTML()
+        for slider in self.sliders:
+            slider.observe(self._update, names="value")
+        controls = widgets.VBox([*self.sliders, self.reset])
+        # On a narrow page the image goes below the sliders.
+        narrow = widgets.Layout(flex_flow="row wrap", align_items="center")
+        heading = widgets.HTML(f"<b>{html.escape(title)}</b>")
+        self.widget = widgets.VBox([heading, widgets.HBox([controls, self.picture], layout=narrow)])
+        self._update()
+
+    def _put_back(self, _: object = None) -> None:
+        for dim, slider in zip(self.dims, self.sliders, strict=True):
+            slider.value = self.start[dim].item()
+
+    def _update(self, _: object = None) -> None:
+        """Decode the code at which the sliders stand, and show it."""
+        for dim, slider in zip(self.dims, self.sliders, strict=True):
+            self.code[dim] = slider.value
+        with torch.no_grad():
+            image = _to_rgb(self.decode(self.code.unsqueeze(0)))[0]
+        buffer = io.BytesIO()
+        imsave(buffer, image.permute(1, 2, 0).numpy(), format="png")
+        data = b64encode(buffer.getvalue()).decode()
+        places = ", ".join(f"{s.description} = {s.value:.1f}" for s in self.sliders)
+        alt = html.escape(f"{self.title}: the image decoded at {places}")
+        self.picture.value = (
+            f'<img alt="{alt}" src="data:image/png;base64,{data}" '
+            'style="width: 224px; max-width: 100%; image-rendering: pixelated">'
+        )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple:
+        """Offer sliders and a still picture: a front end takes the first that it can show."""
+        data, metadata = self.still._repr_mimebundle_()
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        text = metadata["image/png"]["alt"]
+        return {
+            **data,
+            "application/vnd.jupyter.widget-view+json": view,
+            "text/plain": text,
+        }, metadata

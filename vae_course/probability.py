@@ -136,6 +136,23 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(dim=1)
 
 
+def log_mean_exp(values: Tensor, dim: int) -> Tensor:
+    """The logarithm of the mean of exp(values) along one dimension.
+
+    Probabilities of images are far too small to be written down: exp(-90) of them can still be,
+    exp(-900) is zero. So they are kept as logarithms, and a mean of probabilities is taken without
+    ever leaving them.
+
+    Args:
+        values: logarithms, of any shape. They may be as small or as large as -10,000 or 10,000.
+        dim: the dimension over which the mean is taken.
+
+    Returns:
+        log(mean(exp(values))), of the shape of `values` without that dimension.
+    """
+    return torch.logsumexp(values, dim=dim) - math.log(values.shape[dim])
+
+
 def reparameterize(mu: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """A sample z of N(mu, diag(exp(log_var))) through which gradients reach mu and log_var.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -87,6 +88,74 @@ def evaluate(
             num_images += len(images)
     model.train(was_training)
     return {name: total / num_images for name, total in totals.items()}
+
+
+def saved(
+    path: str | Path,
+    model: nn.Module,
+    train: Callable[[], dict],
+    resume: bool = False,
+) -> dict:
+    """Train a model and keep the result in a file, so that a disconnect loses nothing.
+
+        history = saved(SAVES / "vae.pt", model, lambda: fit(model, ...), resume=RESUME)
+
+    Args:
+        path: the file; its folder is made if it is missing. It is replaced whole, so whoever
+            reads it finds the old one or the new one and never half of one.
+        model: what is trained.
+        train: trains the model and returns its history, a dict of numbers, lists and dicts.
+        resume: whether to load the file instead of training, if there is one that fits. The
+            random numbers then go on where they stood after the training.
+
+    Returns:
+        The history, just trained or as it was saved.
+    """
+    path = Path(path)
+    if resume and path.is_file():
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            weights, history = state["model"], state["history"]
+            shapes = {name: tensor.shape for name, tensor in weights.items()}
+            if shapes != {name: tensor.shape for name, tensor in model.state_dict().items()}:
+                raise ValueError("it belongs to another model")
+            torch.set_rng_state(state["random"])
+        except Exception as error:  # torch reports damage in a dozen ways
+            reason = error if isinstance(error, ValueError) else "it can not be read"
+            print(f"{path}: not used, for {reason}; training anew, which replaces it")
+        else:
+            model.load_state_dict(weights)
+            print(f"{path}: loaded instead of training (resume=False would train again)")
+            return history
+
+    history = _plain(train())
+    state = {
+        "model": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
+        "history": history,
+        "random": torch.get_rng_state(),
+    }
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, beside)
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:  # a full or vanished disk must not cost the training
+        reason = str(error).split("\n")[0]
+        print(f"{path}: not saved ({reason}); the trained model is in memory all the same")
+    else:
+        print(f"{path}: saved; after a disconnect, resume=True loads it")
+    return history
+
+
+def _plain(value: object) -> object:
+    """A history as plain numbers, lists and dicts: what is safe to load from a file."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):  # a tensor or an array, also of one number
+        return value.tolist()
+    return value
 
 
 class Run:

@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
@@ -162,6 +163,33 @@ def train_vae(
         history["train"].append(train_epoch(model, train_loader, optimizer, train_terms))
         history["held_out"].append(evaluate(model, held_out_loader, held_out_terms))
     return history
+
+
+def evidence_bound(
+    x: Tensor, x_hat: Tensor, mu: Tensor, log_var: Tensor, noise_var: float = 1.0
+) -> Tensor:
+    """A lower bound on log p(x): the ELBO of each image, estimated from one draw of z.
+
+    Here p(x|z) is a Gaussian around the decoder's image with the same variance in every pixel,
+    p(z) is N(0, I), and q(z|x) is the Gaussian of mu and log_var. On average over draws of z the
+    bound lies below log p(x), and the gap is the divergence of q(z|x) from the true posterior:
+    nothing at all if q(z|x) is that posterior. Where log p(x) is known, that can be tested.
+
+    Args:
+        x: the images, of shape (B, ...).
+        x_hat: the decoder's images for one z ~ q(z|x) each, of the same shape.
+        mu: the posterior means, of shape (B, k).
+        log_var: the natural logarithms of the posterior VARIANCES, of shape (B, k).
+        noise_var: the VARIANCE of p(x|z) in every pixel.
+
+    Returns:
+        One number for each image, in nats, of shape (B,): the larger, the better.
+    """
+    likelihood = Normal(x_hat, noise_var**0.5)
+    posterior = Normal(mu, log_var.exp().sqrt())
+    prior = Normal(torch.zeros_like(mu), 1.0)
+    explained = likelihood.log_prob(x).flatten(1).sum(dim=1)
+    return explained - kl_divergence(posterior, prior).sum(dim=1)
 
 
 def interpolate(z_start: Tensor, z_end: Tensor, num_frames: int) -> Tensor:

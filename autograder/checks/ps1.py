@@ -24,9 +24,10 @@ from autograder.checks.common import (
     spans_black_to_white,
     uses_generator,
 )
+from autograder.checks.mistakes import recognised
 from autograder.criterion import Criterion, criterion
 from autograder.draw import Draw
-from autograder.student import Loader, Module, Seed, Student
+from autograder.student import Loader, Module, Seed, Student, StudentError
 
 PER_IMAGE = "one number for each image"
 
@@ -220,13 +221,31 @@ def squared_error(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("the value", 2)
     def value() -> str | None:
         flat = draw.normal(4, 6), draw.normal(4, 6)
-        return expect.close(
-            student.call(name, x_hat, x),
+        got, difference = student.call(name, x_hat, x), (x_hat - x).flatten(1)
+        problem = expect.close(
+            got,
             reference().call(name, x_hat, x),
             "the error",
             sizes=sizes,
             meaning=PER_IMAGE,
-        ) or expect.close(
+        )
+        if problem:
+            known = {
+                "The differences seem to be made positive, and not squared.": difference.abs().sum(
+                    1
+                ),
+                "This is the distance itself, and not its square.": difference.norm(dim=1),
+                "It looks as if the differences were added up first and squared afterwards.": (
+                    difference.sum(1).square()
+                ),
+                "It looks as if each side were squared first and the squares subtracted.": (
+                    x_hat.square() - x.square()
+                )
+                .flatten(1)
+                .sum(1),
+            }
+            return problem + recognised(got, known)
+        return expect.close(
             student.call(name, *flat),
             reference().call(name, *flat),
             "the error of vectors, of shape (4, 6),",
@@ -289,6 +308,7 @@ def train_epoch(student: Student, draw: Draw) -> Iterator[Criterion]:
                 bench.train(student, "SGD", lr=0.0, batch_size=size).result,
                 bench.train(reference(), "SGD", lr=0.0, batch_size=size).result,
                 batch,
+                bench.batch_by_batch("train_epoch", size),
             )
             for size, batch in ((5, "batches of equal size"), (4, "a short last batch"))
         )
@@ -314,7 +334,8 @@ def evaluate(student: Student, draw: Draw) -> Iterator[Criterion]:
             ):
                 return "The terms are those of a model in training mode."
             ignored = {"tracked"}
-            if problem := _means(got, want, batch, ignored):
+            apart = bench.batch_by_batch("evaluate", size)
+            if problem := _means(got, want, batch, apart, ignored):
                 return problem
         return _are_plain(got)
 
@@ -456,7 +477,19 @@ def pca(student: Student, draw: Draw) -> Iterator[Criterion]:
                 "The reconstruction is right if the mean of the training examples is zero, and "
                 "wrong if it is not. Which mean is taken away, and is it put back?"
             )
-        return problem
+        got, ask = student.call(name, train, x, 3), reference().call
+        known = {
+            "It is what one component more gives.": ask(name, train, x, 4),
+            "It is what one component fewer gives.": ask(name, train, x, 2),
+            "It is `x` itself: are the directions learnt from `x`, which always fit it?": x,
+            "The mean of `x` seems to be used, where the mean of the training examples belongs.": (
+                _rebuilt(train, 3, x, x.mean(0))
+            ),
+            "It looks as if the directions of least variance were kept, and not those of most.": (
+                _rebuilt(train, -3, x, train.mean(0))
+            ),
+        }
+        return problem + recognised(got, known, rtol=2e-3, atol=5e-3)
 
     @criterion("all components give back the example itself", 1)
     def complete() -> str | None:
@@ -472,6 +505,163 @@ def pca(student: Student, draw: Draw) -> Iterator[Criterion]:
         return compare(train[:5], x, 3, "the reconstruction learnt from 5 examples of 7 numbers")
 
     yield from (shape, value, complete, few)
+
+
+def _rebuilt(learn: Tensor, components: int, x: Tensor, mean: Tensor) -> Tensor:
+    """x by the first directions of `learn`, or by the last ones, if there are -components of them.
+
+    For naming mistakes only: it takes any mean, also a wrong one.
+    """
+    rows = torch.linalg.svd(learn - learn.mean(0), full_matrices=False).Vh
+    rows = rows[:components] if components > 0 else rows[components:]
+    return (x - mean) @ rows.T @ rows + mean
+
+
+STAINED = '''
+import torch
+from torch import nn
+
+
+class Stained(nn.Module):
+    """Makes pixels brighter: by how much shows in which mode it ran, and with gradients or not.
+
+    In training mode it also counts its passes, in a buffer, as BatchNorm does.
+    """
+
+    def __init__(self, in_training, with_gradients):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(1.5))
+        self.register_buffer("passes", torch.zeros(()))
+        self.in_training, self.with_gradients = in_training, with_gradients
+
+    def forward(self, x):
+        extra = self.in_training * self.training + self.with_gradients * torch.is_grad_enabled()
+        if self.training:
+            self.passes += 1
+        return x * (self.factor + extra)
+'''
+
+
+def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Errors label by label: each criterion sees one of the starter's faults, apart from others.
+
+    An image's distance is that of the notebook's own `squared_error`, or the right one: a mistake
+    in that exercise does not count here.
+    """
+    name = "error_by_label"
+    images = draw.uniform(11, 1, 2, 3, low=0.2, high=1.5)
+    labels = torch.tensor([4, 0, 0, 7, 0, 4, 7, 7, 0, 2, 0])
+
+    def build(in_training: float = 0.0, with_gradients: float = 0.0) -> Module:
+        probe = student.define(STAINED)["Stained"]
+        return Module.build(student, probe, in_training, with_gradients)
+
+    def measured(model: Module, batch_size: int):
+        return student.call(name, model.ref, Loader(images, labels, batch_size))
+
+    def right(extra: float = 0.0) -> list[dict[int, float]]:
+        """The tables that count as right: by the judge's squared error, and by the notebook's."""
+        x_hat = images * (1.5 + extra)
+        distances = [reference().call("squared_error", x_hat, images)]
+        try:
+            own = student.call("squared_error", x_hat, images)
+            if expect.shape(own, (len(images),), "it") is None:
+                distances.append(own)
+        except StudentError:
+            pass
+        return [_by_label(found, labels) for found in distances]
+
+    def compare(got, what: str, known: dict[str, dict[int, float]]) -> str | None:
+        wanted = right()
+        if not isinstance(got, dict):
+            return f"The result is {expect.describe(got)}, where a dict of numbers was expected."
+        table = {key: expect.as_number(value) for key, value in got.items()}
+        if table.keys() != wanted[0].keys():
+            there = ", ".join(map(str, sorted(map(str, table))))
+            return f"The labels in the table are {there}, where those that occur were expected."
+        if None in table.values():
+            odd = next(value for value, number in zip(got.values(), table.values(), strict=True)
+                       if number is None)  # fmt: skip
+            return f"An entry of the table is {expect.describe(odd)}, where a number was expected."
+        if any(expect.alike(table, want) for want in wanted):
+            return None
+        if said := recognised(table, known):
+            return f"{what} the table is wrong.{said}"
+        label = max(table, key=lambda key: abs(table[key] - wanted[0][key]))
+        return expect.number(table[label], wanted[0][label], f"{what} the mean of label {label}")
+
+    @criterion("means over images, whatever the size of the batches", 0.75)
+    def means() -> str | None:
+        for size in (11, 4, 3):
+            distances = reference().call("squared_error", images * 1.5, images)
+            parts = [
+                _by_label(*part)
+                for part in zip(distances.split(size), labels.split(size), strict=True)
+            ]
+            apart = {
+                label: [part[label] for part in parts if label in part]
+                for label in labels.unique().tolist()
+            }
+            known = {
+                "A label's number is the mean of its batches' means: an image that is alone of its "
+                "kind in a batch counts as much as several others together.": {
+                    label: sum(found) / len(found) for label, found in apart.items()
+                },
+                "A label's number is divided by all batches, also those it does not occur in.": {
+                    label: sum(found) / len(parts) for label, found in apart.items()
+                },
+            } if len(parts) > 1 else {}  # fmt: skip
+            if problem := compare(measured(build(), size), f"With batches of {size},", known):
+                return problem
+        return None
+
+    @criterion("evaluation mode, a model that is left as it was found", 0.75)
+    def modes() -> str | None:
+        model = build(in_training=0.7)
+        model.train()
+        before = model.state()
+        # All images in one batch: how batches are averaged does not matter here.
+        got = measured(model, len(images))
+        known = {
+            "It is that of a model in training mode.": _by_label(
+                reference().call("squared_error", images * 2.2, images), labels
+            )
+        }
+        return (
+            compare(got, "For a model that was found in training mode,", known)
+            or expect.same(
+                model.state(),
+                before,
+                "Something in the model moved while it was measured, as BatchNorm's averages do in "
+                "training mode.",
+            )
+            or keeps_modes(model, lambda: measured(model, 4), f"`{name}`")
+        )
+
+    @criterion("no gradients, and plain numbers that hold no graph", 0.5)
+    def graph() -> str | None:
+        model = build(with_gradients=0.7)
+        model.eval()
+        got = measured(model, len(images))
+        if problem := _are_plain(got):
+            return problem
+        tracked = _by_label(reference().call("squared_error", images * 2.2, images), labels)
+        if expect.alike(got, tracked):
+            return (
+                "Gradients are tracked while the model is measured, which costs time and memory "
+                "and is of no use here."
+            )
+        return compare(got, "In one batch,", {})
+
+    yield from (means, modes, graph)
+
+
+def _by_label(distances: Tensor, labels: Tensor) -> dict[int, float]:
+    """The mean of the distances of each label."""
+    return {
+        label: float(distances[labels == label].double().mean())
+        for label in labels.unique().tolist()
+    }
 
 
 class _Bench:
@@ -507,6 +697,20 @@ class _Bench:
         session.run(side, "evaluate")
         return session
 
+    def batch_by_batch(self, name: str, batch_size: int) -> list[dict[str, float]]:
+        """The means of each batch alone, with weights that stay: what a wrong average mixes."""
+        results = []
+        for images, labels in zip(
+            self.images.split(batch_size), self.labels.split(batch_size), strict=True
+        ):
+            session = _Session(self, reference(), batch_size, images, labels)
+            if name == "evaluate":
+                session.run(session.side, name)
+            else:
+                session.run(session.side, name, session.model.optimizer("SGD", lr=0.0))
+            results.append(session.result)
+        return results
+
     def evaluate_in_training_mode(self, batch_size: int) -> float:
         """The loss that a forgotten `model.eval()` gives."""
         session = _Session(self, reference(), batch_size)
@@ -517,10 +721,18 @@ class _Bench:
 class _Session:
     """One model on one side, and what came of it."""
 
-    def __init__(self, bench: _Bench, side: Student, batch_size: int):
+    def __init__(
+        self,
+        bench: _Bench,
+        side: Student,
+        batch_size: int,
+        images: Tensor | None = None,
+        labels: Tensor | None = None,
+    ):
         self.side = side
         self.probe = side.define(TINY)
-        self.loader = Loader(bench.images, bench.labels, batch_size)
+        images, labels = (bench.images, bench.labels) if images is None else (images, labels)
+        self.loader = Loader(images, labels, batch_size)
         self.batches = -(-len(bench.images) // batch_size)
         self.model = Module.build(side, self.probe["Tiny"], 6, seed=bench.seed)
         self.before = self.model.parameters()
@@ -597,18 +809,33 @@ def _is_undistorted(pixels: Tensor) -> str | None:
     )
 
 
-def _means(got, want: dict[str, float], batch: str, ignored=frozenset()) -> str | None:
-    """A dict of means equals the judge's own."""
+def _means(
+    got,
+    want: dict[str, float],
+    batch: str,
+    apart: list[dict[str, float]],
+    ignored=frozenset(),
+) -> str | None:
+    """A dict of means equals the judge's own; `apart` are the means of each batch."""
     if not isinstance(got, dict) or got.keys() != want.keys():
         return (
             f"The result is {expect.describe(got)}, where a dict with one number for each of the "
             f"terms {sorted(want)} was expected."
         )
-    return expect.first(
-        expect.number(got[name], value, f"with {batch}, the mean of the term {name!r}")
-        for name, value in want.items()
-        if name not in ignored
-    )
+    for name, value in want.items():
+        if name in ignored:
+            continue
+        problem = expect.number(got[name], value, f"with {batch}, the mean of the term {name!r}")
+        if problem:
+            parts = [part[name] for part in apart]
+            known = {
+                "It is the mean of the batches' means, in which an image of a small batch counts "
+                "for more.": sum(parts) / len(parts),
+                "It is the mean of the last batch alone.": parts[-1],
+                "It is the mean of the first batch alone.": parts[0],
+            }
+            return problem + recognised(expect.as_number(got[name]), known, rtol=1e-4)
+    return None
 
 
 def _are_plain(result) -> str | None:

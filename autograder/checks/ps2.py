@@ -19,6 +19,7 @@ from autograder.checks.common import (
     spans_black_to_white,
     uses_generator,
 )
+from autograder.checks.mistakes import recognised
 from autograder.criterion import Criterion, criterion
 from autograder.draw import Draw
 from autograder.student import Loader, Module, Ref, Student, StudentError, unfit
@@ -53,6 +54,25 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         problem = compare(mu, log_var, "the divergence")
         if problem is None:
             return compare(nothing, nothing, "the divergence of the prior from itself")
+        ask = reference().call
+        known = {
+            "`log_var` seems to be taken for the logarithm of a standard deviation.": ask(
+                name, mu, 2 * log_var
+            ),
+            "It is the divergence of the prior from the posterior: the other way round.": (
+                0.5 * ((mu**2 + 1) * (-log_var).exp() - 1 + log_var).sum(1)
+            ),
+            "It looks as if the variance itself were missing, and only its logarithm there.": (
+                0.5 * (mu**2 - 1).sum(1)
+            ),
+            "`log_var` seems to be taken for the standard deviation itself.": (
+                0.5 * (mu**2 + log_var**2 - 1 - 2 * log_var.abs().log()).sum(1)
+            ),
+            "It looks as if `mu` were not squared.": ask(name, mu, log_var)
+            + 0.5 * (mu - mu**2).sum(1),
+        }
+        if said := recognised(student.call(name, mu, log_var), known):
+            return problem + said
         if compare(mu, nothing, "") is None:
             return f"{problem} Where all variances are 1 it is right: look at what `log_var` does."
         if compare(nothing, log_var, "") is None:
@@ -209,9 +229,20 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             f"{float(g):.3g} where `log_var` is {float(lv):g}"
             for g, lv in zip(got, log_vars[0], strict=True)
         )
+        log_var = log_vars[0].double()
+        known = {
+            "That is the variance: how does one come from it to a standard deviation?": (
+                log_var.exp()
+            ),
+            "That is the variance, squared.": (2 * log_var).exp(),
+            "That is the size of `log_var` itself: its logarithm was not undone.": log_var.abs(),
+            "That is half the variance: a half of the exponential is not the exponential of a "
+            "half.": log_var.exp() / 2,
+        }
         return (
-            f"The standard deviation of `z` around `mu` is {seen}. What does `log_var` hold, and "
-            "what has to be multiplied with the noise?"
+            f"The standard deviation of `z` around `mu` is {seen}."
+            f"{recognised(got, known, rtol=limit)} What does `log_var` hold, and what has to be "
+            "multiplied with the noise?"
         )
 
     @criterion("fresh normal noise for every entry and every call", 0.75)
@@ -282,7 +313,15 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
             return (
                 f"{problem} A log-density has a constant in it that does not depend on the image."
             )
-        return problem
+        squares = (x - x_hat).square().flatten(1)
+        constant = squares.shape[1] * math.log(2 * math.pi) / 2
+        known = {
+            "It is the squared error, whole and without the constant.": squares.sum(1),
+            "The squared error counts twice as much in it as it should.": squares.sum(1) + constant,
+            "It is half the squared error, as a mean over the pixels.": squares.mean(1) / 2,
+            "It is the mean squared error of each image.": squares.mean(1),
+        }
+        return problem + recognised(got, known)
 
     @criterion("the divergence, unweighted", 0.5)
     def divergence() -> str | None:
@@ -319,6 +358,103 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
         )
 
     yield from (shape, nll, divergence, loss, gradient)
+
+
+def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """A bound on the evidence: each criterion sees one of the starter's faults, apart from others.
+
+    So nothing but that fault can fail it: one pixel where a mean would be a sum, a variance of one
+    where its root is the same, no divergence where its sign would show.
+    """
+    name = "evidence_bound"
+    prior = torch.zeros(3, 4)
+
+    def ask(x: Tensor, x_hat: Tensor, mu: Tensor, log_var: Tensor, **noise) -> Tensor:
+        got = student.call(name, x, x_hat, mu, log_var, **noise)
+        return expect.needed(got, (len(x),), "the bound")
+
+    def right(*inputs: Tensor, **noise) -> Tensor:
+        return reference().call(name, *inputs, **noise)
+
+    @criterion("many pixels", 0.5)
+    def pixels() -> str | None:
+        x, x_hat = draw.uniform(3, 1, 4, 7), draw.normal(3, 1, 4, 7)
+        inputs = x, x_hat, prior, prior
+        return expect.close(
+            ask(*inputs),
+            right(*inputs),
+            "with the prior for a posterior, the bound",
+            sizes={"pixels": 28, "images": 3},
+        )
+
+    @criterion("noise of another variance", 0.5)
+    def noise() -> str | None:
+        inputs = draw.normal(3, 1, std=2.0), draw.normal(3, 1), prior, prior
+        for variance in (0.09, 6.25):
+            got, want = (side(*inputs, noise_var=variance) for side in (ask, right))
+            if problem := expect.close(
+                got, want, f"with one pixel and noise of variance {variance:g}, the bound"
+            ):
+                known = {
+                    "The variance of the noise is used as a standard deviation.": right(
+                        *inputs, noise_var=variance**2
+                    ),
+                    "The variance of the noise plays no part in it.": right(*inputs),
+                }
+                return problem + recognised(got, known)
+        return None
+
+    @criterion("a posterior whose mean is not the prior's", 0.5)
+    def sign() -> str | None:
+        one = draw.normal(3, 1), draw.normal(3, 1)
+        mu = draw.normal(3, 4, std=1.5)
+        # With variances of one, and against the same pixel without a divergence: what is left is
+        # the divergence alone.
+        got = ask(*one, mu, prior) - ask(*one, prior, prior)
+        want = right(*one, mu, prior) - right(*one, prior, prior)
+        if expect.alike(got, -want, rtol=1e-3):
+            return (
+                "The farther a posterior lies from the prior, the larger the bound becomes: what a "
+                "code gives away is rewarded, and should be charged for."
+            )
+        return expect.close(
+            got,
+            want,
+            "what a posterior mean other than 0 adds to the bound",
+            sizes={"latent dimensions": 4},
+            rtol=1e-3,
+            atol=1e-3,
+        )
+
+    @criterion("a posterior whose variance is not the prior's, and all of it together", 0.5)
+    def spread() -> str | None:
+        one = draw.normal(3, 1), draw.normal(3, 1)
+        log_var = draw.uniform(3, 4, low=-3.0, high=2.0)
+        plain = right(*one, prior, prior)
+        # Only the size: its sign was looked at before.
+        got = (ask(*one, prior, log_var) - ask(*one, prior, prior)).abs()
+        if problem := expect.close(
+            got,
+            (right(*one, prior, log_var) - plain).abs(),
+            "what posterior variances other than 1 change about the bound",
+            sizes={"latent dimensions": 4},
+            rtol=1e-3,
+            atol=1e-3,
+        ):
+            known = {
+                "`log_var` is taken for the logarithm of a standard deviation.": (
+                    right(*one, prior, 2 * log_var) - plain
+                ).abs(),
+                "The divergence does not come in at all.": torch.zeros(3),
+            }
+            return problem + recognised(got, known, atol=1e-3)
+        together = draw.uniform(3, 2, 5), draw.normal(3, 2, 5), draw.normal(3, 4), log_var
+        got, want = (side(*together, noise_var=0.3) for side in (ask, right))
+        # A fault that another criterion has told must not cost points here as well.
+        told = pixels.test() or noise.test() or sign.test()
+        return None if told else expect.close(got, want, "for images, all together, the bound")
+
+    yield from (pixels, noise, sign, spread)
 
 
 def model(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -522,11 +658,23 @@ def effective_beta(student: Student, draw: Draw) -> Iterator[Criterion]:
         if any(expect.as_number(value) is None for value in got):
             kind = expect.describe(got[0])
             return f"{expect.upper(what)} the result is {kind}, where a number was expected."
-        return expect.close(
-            torch.tensor([expect.as_number(value) for value in got], dtype=torch.double),
-            torch.tensor(want, dtype=torch.double),
-            f"{what} beta",
-        )
+        numbers = torch.tensor([expect.as_number(value) for value in got], dtype=torch.double)
+        problem = expect.close(numbers, torch.tensor(want, dtype=torch.double), f"{what} beta")
+        if problem is None:
+            return None
+        weights, pixels = torch.tensor(cases, dtype=torch.double).T
+
+        def as_steep_as(values: Tensor) -> Tensor:
+            """In proportion: what is told is what the pixels do, whatever the constant factor."""
+            return values * (numbers / values).median()
+
+        known = {
+            "It looks as if the number of pixels divided, where it should multiply.": as_steep_as(
+                weights / pixels
+            ),
+            "It is the same whatever the number of pixels.": as_steep_as(weights),
+        }
+        return problem + recognised(numbers, known)
 
     @criterion("a squared error", 1)
     def squared() -> str | None:
@@ -574,7 +722,21 @@ def active_units(student: Student, draw: Draw) -> Iterator[Criterion]:
         if value == want:
             return None
         side = "more" if value > want else "fewer"
-        return f"{what} {value:g} units are counted: {side} than there are."
+        threshold = settings.get("threshold", 0.01)
+        known = {
+            "So many have a standard deviation above the threshold: is it meant for that?": float(
+                (mu.std(0) > threshold).sum()
+            ),
+            "That counts images, and not latent dimensions.": float((mu.var(1) > threshold).sum()),
+            "So many have means far from zero: it is whether they move that counts.": float(
+                (mu.square().mean(0) > threshold).sum()
+            ),
+            "These are the silent ones.": float((mu.var(0) <= threshold).sum()),
+            "That is a share, and not a count.": want / mu.shape[1],
+        }
+        return f"{what} {value:g} units are counted: {side} than there are." + recognised(
+            value, known
+        )
 
     # Variances stay clear of the threshold, so that dividing by N or by N - 1 is all the same.
     @criterion("the count, with the usual threshold", 3)
@@ -747,9 +909,25 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
         f"{_plainly(float(ratio[i]))} where `log_var` is about {float(log_var[i].mean()):.1f}"
         for i in order
     )
+    # Decoding is nearly linear over small distances, so the ratios follow those of the codes.
+    level = log_var.mean(1).double()
+    known = {
+        "That is how it scatters if noise is multiplied with a variance.": level,
+        "That is how it scatters if the noise is the same whatever the posterior's spread.": -level,
+        "That is how it scatters if noise is multiplied with `log_var` itself.": (
+            2 * level.abs().clamp_min(1e-3).log() - level
+        ),
+    }
+    far = (level.abs() > 1.5).nonzero().flatten()  # near zero the three are hardly to be told apart
     return (
         "Over many forward passes, `x_hat` does not scatter as it does for codes drawn from the "
         f"posterior. Its variance is that of right draws times {seen}."
+        + recognised(
+            ratio.double().log()[far],
+            {said: value[far] for said, value in known.items()},
+            rtol=0.0,
+            atol=0.9,
+        )
     )
 
 

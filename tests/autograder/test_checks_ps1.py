@@ -6,6 +6,8 @@ gets.
 
 import pytest
 
+from vae_course.authoring.assignment import load_assignment
+
 EXERCISES = {
     "conv_size": ["conv_output_size", "conv_transpose_output_size"],
     "encoder": ["Encoder"],
@@ -14,6 +16,7 @@ EXERCISES = {
     "squared_error": ["squared_error"],
     "train_epoch": ["train_epoch"],
     "evaluate": ["evaluate"],
+    "fault": ["error_by_label"],
     "sample_prior": ["sample_prior"],
     "pca": ["pca_reconstruct"],
 }
@@ -112,6 +115,25 @@ def evaluate(model, loader, loss_terms):
     model.train(training)
     return {name: value / count for name, value in sums.items()}
 """
+BY_LABEL = """
+def error_by_label(model, loader):
+    training = model.training
+    model.eval()
+    sums, counts = {}, {}
+    with torch.no_grad():
+        for images, labels in loader:
+            errors = ((model(images) - images) ** 2).flatten(1).sum(1)
+            for label in labels.unique().tolist():
+                chosen = labels == label
+                sums[label] = sums.get(label, 0.0) + errors[chosen].sum().item()
+                counts[label] = counts.get(label, 0) + chosen.sum().item()
+    model.train(training)
+    return {label: sums[label] / counts[label] for label in sorted(sums)}
+"""
+OWN_ERROR = BY_LABEL.replace(
+    "((model(images) - images) ** 2).flatten(1).sum(1)", "squared_error(model(images), images)"
+)
+STARTER = next(e.body for e in load_assignment("ps1").exercises if e.id == "ps1_fault")
 SAMPLE = """
 def sample_prior(decoder, num_samples, latent_dim, generator=None):
     training = decoder.training
@@ -272,6 +294,33 @@ RIGHT = [
             finally:
                 model.train(was)
             return {key: torch.cat([part[key] for part in parts]).mean().item() for key in parts[0]}
+        """,
+    ),
+    ("fault", BY_LABEL),
+    (
+        "fault",
+        """
+        @torch.inference_mode()
+        def error_by_label(model, loader):
+            was = model.training
+            model.eval()
+            pairs = [(squared_error(model(x), x), y) for x, y in loader]
+            model.train(was)
+            errors, labels = (torch.cat(parts) for parts in zip(*pairs))
+            return {int(k): float(errors[labels == k].mean()) for k in labels.unique()}
+        """,
+    ),
+    (
+        "fault",
+        """
+        def error_by_label(model, loader):
+            found = {}
+            def measure(model, images):
+                return {"loss": squared_error(model(images), images)}
+            for label in sorted({int(y) for _, labels in loader for y in labels}):
+                only = [(x[y == label], y[y == label]) for x, y in loader if (y == label).any()]
+                found[label] = evaluate(model, only, measure)["loss"]
+            return found
         """,
     ),
     ("sample_prior", SAMPLE),
@@ -528,7 +577,7 @@ WRONG = [
             ENCODER,
             ("        h = self.net(x)", "        self.net.train()\n        h = self.net(x)"),
         ),
-        "",
+        "Expected more than 1 value",
     ),
     ("encoder", "no return", swap(ENCODER, ("return self.head", "self.head")), "return"),
     ("encoder", "no super", swap(ENCODER, ("        super().__init__()\n", "")), "AttributeError"),
@@ -582,7 +631,7 @@ WRONG = [
     ),
     ("decoder", "tanh", swap(DECODER, ("torch.sigmoid(h)", "torch.tanh(h)")), "What keeps pixels"),
     ("decoder", "relu", swap(DECODER, ("torch.sigmoid(h)", "F.relu(h)")), "What keeps pixels"),
-    ("decoder", "clamp", swap(DECODER, ("torch.sigmoid(h)", "h.clamp(0, 1)")), ""),
+    ("decoder", "clamp", swap(DECODER, ("torch.sigmoid(h)", "h.clamp(0, 1)")), "linear function"),
     (
         "decoder",
         "batch size fixed",
@@ -650,7 +699,7 @@ WRONG = [
                 "z = self.encode(x)\n        return self.decode(z), z",
             ),
         ),
-        "",
+        "a tuple of 2",
     ),
     (
         "autoencoder",
@@ -716,11 +765,21 @@ WRONG = [
         "still has to be reduced",
     ),
     ("squared_error", "over the batch", ERROR + "((x_hat - x) ** 2).sum(0)", "shape"),
-    ("squared_error", "absolute", ERROR + "(x_hat - x).abs().flatten(1).sum(1)", ""),
-    ("squared_error", "distance", ERROR + "(x_hat - x).flatten(1).norm(dim=1)", ""),
+    ("squared_error", "absolute", ERROR + "(x_hat - x).abs().flatten(1).sum(1)", "made positive"),
+    ("squared_error", "distance", ERROR + "(x_hat - x).flatten(1).norm(dim=1)", "distance itself"),
     ("squared_error", "halved", ERROR + "((x_hat - x) ** 2).flatten(1).sum(1) / 2", "half"),
-    ("squared_error", "square of the sum", ERROR + "(x_hat - x).flatten(1).sum(1) ** 2", ""),
-    ("squared_error", "sum of squares", ERROR + "(x_hat ** 2 - x ** 2).flatten(1).sum(1)", ""),
+    (
+        "squared_error",
+        "square of the sum",
+        ERROR + "(x_hat - x).flatten(1).sum(1) ** 2",
+        "added up first",
+    ),
+    (
+        "squared_error",
+        "sum of squares",
+        ERROR + "(x_hat ** 2 - x ** 2).flatten(1).sum(1)",
+        "each side were squared",
+    ),
     ("squared_error", "images only", ERROR + "((x_hat - x) ** 2).sum((1, 2, 3))", "IndexError"),
     (
         "squared_error",
@@ -808,7 +867,7 @@ WRONG = [
                 "        optimizer.step()\n        loss.backward()\n",
             ),
         ),
-        "",
+        "zero or gone",
     ),
     (
         "train_epoch",
@@ -888,7 +947,7 @@ WRONG = [
         "train_epoch",
         "labels as targets",
         swap(EPOCH, ("loss_terms(model, images)", "loss_terms(model, labels)")),
-        "",
+        "loss_terms(model, labels)",
     ),
     (
         "train_epoch",
@@ -919,7 +978,7 @@ WRONG = [
             ("value.sum().item()", "value.mean().item()"),
             ("count += len(images)", "count += 1"),
         ),
-        "a short last batch",
+        "batches' means",
     ),
     (
         "train_epoch",
@@ -947,7 +1006,7 @@ WRONG = [
                 "value.mean().item() * (count + len(images))",
             ),
         ),
-        "mean of the term",
+        "last batch alone",
     ),
     (
         "train_epoch",
@@ -997,7 +1056,7 @@ WRONG = [
             ("value.sum().item()", "value.mean().item()"),
             ("count += len(images)", "count += 1"),
         ),
-        "a short last batch",
+        "batches' means",
     ),
     ("evaluate", "tensors", swap(EVALUATE, ("value.sum().item()", "value.sum()")), "plain number"),
     (
@@ -1040,7 +1099,105 @@ WRONG = [
                 "            count += len(images)\n            break\n",
             ),
         ),
-        "mean of the term",
+        "first batch alone",
+    ),
+    # 5, 6, 7, 25: somebody else's measurement
+    (
+        "fault",
+        "training mode",
+        swap(BY_LABEL, ("    model.eval()\n", "")),
+        "that of a model in training mode",
+    ),
+    (
+        "fault",
+        "mode not restored",
+        swap(BY_LABEL, ("    model.train(training)\n", "")),
+        "left in evaluation mode",
+    ),
+    (
+        "fault",
+        "always to training",
+        swap(BY_LABEL, ("model.train(training)", "model.train()")),
+        "left in training mode",
+    ),
+    (
+        "fault",
+        "mode switched within the loop",
+        swap(
+            BY_LABEL,
+            ("    model.eval()\n", ""),
+            (
+                "            errors",
+                "            model.train(); model(images); model.eval()\n            errors",
+            ),
+        ),
+        "moved while it was measured",
+    ),
+    (
+        "fault",
+        "gradients",
+        swap(BY_LABEL, ("with torch.no_grad():", "if True:")),
+        "Gradients are tracked",
+    ),
+    (
+        "fault",
+        "tensors",
+        swap(BY_LABEL, (".sum().item()\n                counts", ".sum()\n                counts")),
+        "plain number",
+    ),
+    (
+        "fault",
+        "means of means",
+        swap(
+            BY_LABEL,
+            ("errors[chosen].sum().item()", "errors[chosen].mean().item()"),
+            ("chosen.sum().item()", "1"),
+        ),
+        "alone of its kind",
+    ),
+    (
+        "fault",
+        "divided by all batches",
+        """
+        def error_by_label(model, loader):
+            was = model.training
+            model.eval()
+            sums = {}
+            with torch.no_grad():
+                for x, y in loader:
+                    errors = squared_error(model(x), x)
+                    for k in y.unique().tolist():
+                        sums[k] = sums.get(k, 0.0) + errors[y == k].mean().item()
+            model.train(was)
+            return {k: value / len(loader) for k, value in sums.items()}
+        """,
+        "divided by all batches",
+    ),
+    (
+        "fault",
+        "sums",
+        swap(BY_LABEL, ("sums[label] / counts[label]", "sums[label]")),
+        "the right value",
+    ),
+    (
+        "fault",
+        "first batch only",
+        swap(
+            BY_LABEL, ("    model.train(training)", "            break\n    model.train(training)")
+        ),
+        "labels in the table|right value",
+    ),
+    (
+        "fault",
+        "names for labels",
+        swap(BY_LABEL, ("{label: sums", "{str(label): sums")),
+        "labels in the table",
+    ),
+    (
+        "fault",
+        "a list",
+        swap(BY_LABEL, ("return {label:", "return [label and"), ("(sums)}", "(sums)]")),
+        "dict",
     ),
     # sampling
     ("sample_prior", "uniform", swap(SAMPLE, ("torch.randn", "torch.rand")), "mean"),
@@ -1135,18 +1292,38 @@ WRONG = [
         "pca",
         "x's own mean",
         swap(PCA, ("return (x - mean)", "mean = x.mean(0)\n    return (x - mean)")),
-        "",
+        "The mean of `x`",
     ),
-    ("pca", "components of x", swap(PCA, ("svd(train - mean,", "svd(x - mean,")), ""),
-    ("pca", "left vectors", swap(PCA, ("V[:num_components]", "V.T[:num_components]")), ""),
-    ("pca", "last components", swap(PCA, ("V[:num_components]", "V[-num_components:]")), ""),
-    ("pca", "one too many", swap(PCA, ("V[:num_components]", "V[:num_components + 1]")), ""),
+    (
+        "pca",
+        "components of x",
+        swap(PCA, ("svd(train - mean,", "svd(x - mean,")),
+        "itself: are the directions",
+    ),
+    (
+        "pca",
+        "left vectors",
+        swap(PCA, ("V[:num_components]", "V.T[:num_components]")),
+        "shapes cannot be multiplied",
+    ),
+    (
+        "pca",
+        "last components",
+        swap(PCA, ("V[:num_components]", "V[-num_components:]")),
+        "least variance",
+    ),
+    (
+        "pca",
+        "one too many",
+        swap(PCA, ("V[:num_components]", "V[:num_components + 1]")),
+        "one component more",
+    ),
     ("pca", "codes returned", swap(PCA, ("@ basis.T @ basis + mean", "@ basis.T")), "shape (3, 2)"),
     (
         "pca",
         "scaled",
         swap(PCA, ("@ basis.T @ basis", "@ basis.T * S[:num_components] @ basis")),
-        "",
+        "all 7 components",
     ),
     (
         "pca",
@@ -1208,5 +1385,39 @@ def test_a_blank_scores_nothing(judged, name):
 
 def test_a_wrong_error_does_not_cost_the_loops(judged):
     wrong = ERROR + "((x_hat - x) ** 2).mean()"
-    for name in ("train_epoch", "evaluate", "autoencoder"):
-        assert judged(f"ps1_{name}", wrong).verdict == "pass"
+    for name in ("train_epoch", "evaluate", "autoencoder", "fault"):
+        answer = BY_LABEL if name == "fault" else ""
+        assert judged(f"ps1_{name}", wrong, answer).verdict == "pass"
+    # An answer that calls the student's own error takes its scale over, and is right so.
+    halved = ERROR + "((x_hat - x) ** 2).flatten(1).sum(1) / 2"
+    assert judged("ps1_fault", halved, OWN_ERROR).verdict == "pass"
+
+
+def test_the_starter_as_it_was_handed_out_scores_nothing(judged):
+    for seed in range(5):
+        verdict = judged("ps1_fault", STARTER, seed=seed)
+        assert (verdict.verdict, verdict.score) == ("fail", 0), verdict
+
+
+def test_each_fault_that_is_mended_earns_its_share(judged):
+    averages = swap(
+        STARTER,
+        (".mean()\n", ".sum()\n"),
+        ("batches.get(label, 0) + 1", "batches.get(label, 0) + int((labels == label).sum())"),
+    )
+    assert judged("ps1_fault", averages, points=2).score == 0.75
+    mode = swap(
+        STARTER,
+        ("    totals, batches", "    was = model.training\n    model.eval()\n    totals, batches"),
+        ("    return {", "    model.train(was)\n    return {"),
+    )
+    assert judged("ps1_fault", mode, points=2).score == 0.75
+    graph = swap(
+        STARTER,
+        (
+            "errors = squared_error(model(images), images)",
+            "with torch.no_grad():\n            errors = squared_error(model(images), images)",
+        ),
+        (".mean()\n", ".mean().item()\n"),
+    )
+    assert judged("ps1_fault", graph, points=2).score == 0.5

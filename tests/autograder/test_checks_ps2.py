@@ -6,11 +6,14 @@ gets.
 
 import pytest
 
+from vae_course.authoring.assignment import load_assignment
+
 EXERCISES = {
     "kl": "vae_course.probability.gaussian_kl",
     "kl_monte_carlo": "vae_course.probability.gaussian_kl_monte_carlo",
     "reparameterize": "vae_course.probability.reparameterize",
     "elbo": "vae_course.probability.elbo_terms",
+    "fault": "vae_course.vae.evidence_bound",
     "model": "vae_course.vae.VAE",
     "training": "vae_course.vae.train_vae",
     "effective_beta": "vae_course.probability.effective_beta",
@@ -42,6 +45,21 @@ def elbo_terms(x, x_hat, mu, log_var, beta=1.0):
     kl = gaussian_kl(mu, log_var)
     return {"loss": nll + beta * kl, "nll": nll, "kl": kl}
 """
+BOUND = """
+def evidence_bound(x, x_hat, mu, log_var, noise_var=1.0):
+    squares = ((x - x_hat) ** 2 / noise_var + math.log(2 * math.pi * noise_var)).flatten(1)
+    kl = 0.5 * (mu ** 2 + log_var.exp() - 1 - log_var).sum(1)
+    return -0.5 * squares.sum(1) - kl
+"""
+STARTER = next(e.body for e in load_assignment("ps2").exercises if e.id == "ps2_fault")
+MENDED = {
+    "pixels": (".mean(dim=1)", ".sum(dim=1)"),
+    "noise": ("Normal(x_hat, noise_var)", "Normal(x_hat, math.sqrt(noise_var))"),
+    "sign": ("explained + kl", "explained - kl"),
+    "spread": ("log_var.exp())", "(log_var / 2).exp())"),
+}
+"""What each of the starter's four faults is mended by."""
+
 MODEL = """
 class VAE(nn.Module):
     def __init__(self, latent_dim=64):
@@ -204,6 +222,24 @@ RIGHT = [
             return dict(kl=kl, nll=nll, loss=nll + kl * beta, extra=nll.detach())
         """,
     ),
+    ("fault", BOUND),
+    (
+        "fault",
+        """
+        def evidence_bound(x, x_hat, mu, log_var, noise_var=1.0):
+            terms = elbo_terms(x / noise_var**0.5, x_hat / noise_var**0.5, mu, log_var)
+            return -terms["loss"] - 0.5 * math.log(noise_var) * x[0].numel()
+        """,
+    ),
+    (
+        "fault",
+        """
+        def evidence_bound(x, x_hat, mu, log_var, noise_var: float = 1.0) -> Tensor:
+            noise = torch.tensor(noise_var, dtype=x.dtype).sqrt()
+            p = torch.distributions.Independent(Normal(x_hat, noise), x.ndim - 1)
+            return p.log_prob(x) - gaussian_kl(mu, log_var)
+        """,
+    ),
     ("model", MODEL),
     (
         "model",
@@ -347,13 +383,13 @@ WRONG = [
         "kl",
         "log-var as log-std",
         KL + "0.5 * (mu**2 + (2 * log_var).exp() - 1 - 2 * log_var).sum(-1)",
-        "what `log_var` does",
+        "logarithm of a standard deviation",
     ),
     (
         "kl",
         "log-var as variance",
         KL + "0.5 * (mu**2 + log_var**2 - 1 - 2 * log_var.abs().log()).sum(-1)",
-        "",
+        "standard deviation itself",
     ),
     ("kl", "sign of all", KL + "0.5 * (1 + log_var - mu**2 - log_var.exp()).sum(-1)", "wrong sign"),
     ("kl", "sign of log", KL + "0.5 * (mu**2 + log_var.exp() - 1 + log_var).sum(-1)", "`log_var`"),
@@ -361,7 +397,7 @@ WRONG = [
         "kl",
         "reversed",
         KL + "0.5 * ((mu**2 + 1) * (-log_var).exp() - 1 + log_var).sum(-1)",
-        "what `log_var` does",
+        "the other way round",
     ),
     ("kl", "no minus one", KL + "0.5 * (mu**2 + log_var.exp() - log_var).sum(-1)", "same amount"),
     ("kl", "no mu", KL + "0.5 * (log_var.exp() - 1 - log_var).sum(-1)", "what `mu` does"),
@@ -369,9 +405,9 @@ WRONG = [
         "kl",
         "mu not squared",
         KL + "0.5 * (mu + log_var.exp() - 1 - log_var).sum(-1)",
-        "what `mu` does",
+        "not squared",
     ),
-    ("kl", "no exp", KL + "0.5 * (mu**2 + log_var - 1 - log_var).sum(-1)", ""),
+    ("kl", "no exp", KL + "0.5 * (mu**2 + log_var - 1 - log_var).sum(-1)", "only its logarithm"),
     ("kl", "mean over k", KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).mean(-1)", "5 latent"),
     (
         "kl",
@@ -493,25 +529,25 @@ WRONG = [
         "reparameterize",
         "exp forgotten",
         swap(REPARAM, ("(0.5 * log_var).exp()", "log_var")),
-        "standard deviation",
+        "logarithm was not undone",
     ),
     (
         "reparameterize",
         "no half",
         swap(REPARAM, ("(0.5 * log_var).exp()", "log_var.exp()")),
-        "standard deviation",
+        "That is the variance: ",
     ),
     (
         "reparameterize",
         "variance squared",
         swap(REPARAM, ("(0.5 * log_var).exp()", "log_var.exp() ** 2")),
-        "standard deviation",
+        "variance, squared",
     ),
     (
         "reparameterize",
         "half outside",
         swap(REPARAM, ("(0.5 * log_var).exp()", "0.5 * log_var.exp()")),
-        "standard deviation",
+        "half the variance",
     ),
     (
         "reparameterize",
@@ -580,7 +616,7 @@ WRONG = [
             REPARAM,
             ("    return mu", "    eps = nn.Parameter(torch.ones(mu.shape))\n    return mu"),
         ),
-        "",
+        "all get the same `z`",
     ),
     # 3, 8, 9, 25, 26, 28: the bound
     (
@@ -618,7 +654,7 @@ WRONG = [
         swap(
             ELBO, ("-Normal(x_hat, 1.0).log_prob(x)", "((x - x_hat) ** 2)"), (".sum(1)", ".mean(1)")
         ),
-        '"nll"',
+        "mean squared error of each image",
     ),
     (
         "elbo",
@@ -672,11 +708,60 @@ WRONG = [
     ),
     ("elbo", "default beta", swap(ELBO, ("beta=1.0", "beta=0.5")), "default"),
     # 19-24, 29-32: the model
+    ("fault", "mean over pixels", swap(BOUND, ("squares.sum(1)", "squares.mean(1)")), "28 pixels"),
+    (
+        "fault",
+        "variance as std",
+        swap(
+            BOUND,
+            ("    squares", "    noise_var = noise_var**2\n    squares"),
+        ),
+        "used as a standard deviation",
+    ),
+    (
+        "fault",
+        "variance ignored",
+        swap(BOUND, ("    squares", "    noise_var = 1.0\n    squares")),
+        "plays no part",
+    ),
+    ("fault", "kl added", swap(BOUND, ("- kl", "+ kl")), "should be charged"),
+    (
+        "fault",
+        "a loss",
+        swap(BOUND, ("-0.5 * squares.sum(1) - kl", "0.5 * squares.sum(1) + kl")),
+        "wrong sign",
+    ),
+    (
+        "fault",
+        "log-var as log-std",
+        swap(BOUND, ("    kl =", "    log_var = 2 * log_var\n    kl =")),
+        "logarithm of a standard deviation",
+    ),
+    ("fault", "kl mean over k", swap(BOUND, ("log_var).sum(1)", "log_var).mean(1)")), "4 latent"),
+    ("fault", "no kl", swap(BOUND, (" - kl", "")), "does not come in"),
+    (
+        "fault",
+        "no logarithm",
+        swap(BOUND, ("-0.5 * squares.sum(1) - kl", "(-0.5 * squares.sum(1)).exp() - kl")),
+        "the bound",
+    ),
+    (
+        "fault",
+        "no constant",
+        swap(BOUND, (" + math.log(2 * math.pi * noise_var)", "")),
+        "same amount",
+    ),
+    (
+        "fault",
+        "one number",
+        swap(BOUND, ("- kl", "- kl.mean()"), (".sum(1) -", ".sum() -")),
+        "shape",
+    ),
     (
         "model",
         "encoder emits k",
         swap(MODEL, ("Encoder(2 * latent_dim)", "Encoder(latent_dim)")),
-        "",
+        "16,448 fewer",
     ),
     (
         "model",
@@ -778,7 +863,7 @@ WRONG = [
                 "z = mu + log_var.exp() * torch.randn(mu.shape, generator=generator)",
             ),
         ),
-        "does not scatter",
+        "multiplied with a variance",
     ),
     (
         "model",
@@ -790,7 +875,7 @@ WRONG = [
                 "z = mu + log_var * torch.randn(mu.shape, generator=generator)",
             ),
         ),
-        "does not scatter",
+        "`log_var` itself",
     ),
     (
         "model",
@@ -802,7 +887,7 @@ WRONG = [
                 "z = mu + torch.randn(mu.shape, generator=generator)",
             ),
         ),
-        "does not scatter",
+        "the same whatever",
     ),
     (
         "model",
@@ -888,7 +973,7 @@ WRONG = [
                 "torch.zeros(num_samples, self.latent_dim)",
             ),
         ),
-        "",
+        "all the same image",
     ),
     (
         "model",
@@ -900,7 +985,7 @@ WRONG = [
                 "torch.randn(1, self.latent_dim, generator=generator).expand(num_samples, -1)",
             ),
         ),
-        "",
+        "all the same image",
     ),
     (
         "model",
@@ -939,7 +1024,7 @@ WRONG = [
         "model",
         "sigmoid twice",
         swap(MODEL, ("return self.dec(z)", "return torch.sigmoid(self.dec(z))")),
-        "",
+        "between 0.50 and 0.73",
     ),
     # 27, 19, 1-6 again: the loop over epochs
     (
@@ -1083,16 +1168,26 @@ WRONG = [
         "effective_beta",
         "the other way round",
         swap(BETA, ("num_pixels * kl_weight", "kl_weight / num_pixels")),
-        "",
+        "where it should multiply",
     ),
-    ("effective_beta", "pixels forgotten", swap(BETA, ("num_pixels * kl_weight", "kl_weight")), ""),
+    (
+        "effective_beta",
+        "pixels forgotten",
+        swap(BETA, ("num_pixels * kl_weight", "kl_weight")),
+        "whatever the number of pixels",
+    ),
     (
         "effective_beta",
         "always halved",
         swap(BETA, ("return num_pixels", "return 0.5 * num_pixels")),
         "half",
     ),
-    ("effective_beta", "784 fixed", swap(BETA, ("num_pixels *", "784 *")), ""),
+    (
+        "effective_beta",
+        "784 fixed",
+        swap(BETA, ("num_pixels *", "784 *")),
+        "whatever the number of pixels",
+    ),
     (
         "effective_beta",
         "returns the error",
@@ -1112,18 +1207,38 @@ WRONG = [
         "a string",
     ),
     # active units
-    ("active_units", "standard deviation", UNITS + "int((mu.std(0) > threshold).sum())", "more"),
-    ("active_units", "over latents", UNITS + "int((mu.var(1) > threshold).sum())", ""),
+    (
+        "active_units",
+        "standard deviation",
+        UNITS + "int((mu.std(0) > threshold).sum())",
+        "a standard deviation above",
+    ),
+    ("active_units", "over latents", UNITS + "int((mu.var(1) > threshold).sum())", "counts images"),
     (
         "active_units",
         "second moment",
         UNITS + "int(((mu ** 2).mean(0) > threshold).sum())",
-        "not around zero",
+        "far from zero",
     ),
-    ("active_units", "size of the mean", UNITS + "int((mu.mean(0).abs() > threshold).sum())", ""),
+    (
+        "active_units",
+        "size of the mean",
+        UNITS + "int((mu.mean(0).abs() > threshold).sum())",
+        "far from zero",
+    ),
     ("active_units", "threshold fixed", UNITS + "int((mu.var(0) > 0.01).sum())", "threshold of"),
-    ("active_units", "inactive counted", UNITS + "int((mu.var(0) < threshold).sum())", ""),
-    ("active_units", "a share", UNITS + "float((mu.var(0) > threshold).float().mean())", ""),
+    (
+        "active_units",
+        "inactive counted",
+        UNITS + "int((mu.var(0) < threshold).sum())",
+        "silent ones",
+    ),
+    (
+        "active_units",
+        "a share",
+        UNITS + "float((mu.var(0) > threshold).float().mean())",
+        "a share, and not a count",
+    ),
     ("active_units", "a tensor", UNITS + "(mu.var(0) > threshold).sum()", "whole number"),
     ("active_units", "a mask", UNITS + "mu.var(0) > threshold", "where a number was expected"),
     # interpolation
@@ -1225,3 +1340,20 @@ def test_an_unwritten_divergence_is_named_where_it_is_needed(judged):
     verdict = judged("ps2_elbo", blank, solutions=["vae_course.probability.elbo_terms"])
     assert verdict.verdict == "error"
     assert "`gaussian_kl`, which this exercise uses, is not written yet" in verdict.message
+
+
+def test_the_starter_as_it_was_handed_out_scores_nothing(judged):
+    for seed in range(5):
+        verdict = judged("ps2_fault", STARTER, seed=seed)
+        assert (verdict.verdict, verdict.score) == ("fail", 0), verdict
+
+
+@pytest.mark.parametrize("fault", MENDED)
+def test_each_fault_that_is_mended_earns_its_share_and_no_more(judged, fault):
+    for seed in range(3):
+        alone = judged("ps2_fault", swap(STARTER, MENDED[fault]), points=2, seed=seed)
+        assert alone.score == 0.5, alone
+        others = [pair for name, pair in MENDED.items() if name != fault]
+        rest = judged("ps2_fault", swap(STARTER, *others), points=2, seed=seed)
+        assert rest.score == 1.5, rest
+    assert judged("ps2_fault", swap(STARTER, *MENDED.values()), points=2).score == 2

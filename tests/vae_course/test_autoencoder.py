@@ -15,6 +15,7 @@ from vae_course.autoencoder import (
     autoencoder_terms,
     conv_output_size,
     conv_transpose_output_size,
+    error_by_label,
     pca_reconstruct,
     sample_prior,
     squared_error,
@@ -233,3 +234,28 @@ def test_pca_learns_from_the_training_set_only_and_takes_one_example():
     torch.testing.assert_close(pca_reconstruct(train, x[:1], 2), together[:1])
     wide = pca_reconstruct(torch.randn(4, 9), torch.randn(3, 9), 2)  # fewer examples than pixels
     assert wide.shape == (3, 9)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 20])
+def test_errors_by_label_are_those_of_the_images_one_by_one(batch_size):
+    torch.manual_seed(0)
+    model, x = stirred(AutoEncoder(3)).eval(), torch.rand(20, 1, 28, 28)
+    labels = torch.arange(20) ** 2 % 7  # 0, 1, 2 and 4, unequally often
+    with torch.no_grad():
+        alone = torch.cat([(model(image[None]) - image).square().sum((1, 2, 3)) for image in x])
+    want = {label: alone[labels == label].mean().item() for label in (0, 1, 2, 4)}
+    batches = list(zip(x.split(batch_size), labels.split(batch_size), strict=True))
+    for training in (True, False):
+        model.train(training)
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        table = error_by_label(model, batches)
+        assert table == pytest.approx(want, rel=1e-4)
+        assert list(table) == [0, 1, 2, 4] and all(type(v) is float for v in table.values())
+        assert model.training is training
+        after = model.state_dict()
+        assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_errors_by_label_of_nothing_are_nothing():
+    assert error_by_label(AutoEncoder(2), []) == {}

@@ -1,5 +1,6 @@
 """The command `vae-course`, as a person calls it."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -67,9 +68,10 @@ def test_build_check_and_build_again(tmp_path, monkeypatch, capsys):
         (["build", "--course", "/nowhere/at/all"], 2, ["/nowhere/at/all: there is no such folder"]),
         (["verify", "ps1", "--course", "."], 1, ["source/ps1/ps1.ipynb: missing"]),
         (["bundle", "/tmp", "--upto", "ps1"], 2, ["holds files that are no earlier bundle"]),
-        (["train", "ps7"], 2, ["no reference run ps7", "known: ps1, ps2"]),
-        (["train", "ps1", "--data", "/nowhere"], 2, ["/nowhere: there is no such folder"]),
-        (["train", "ps1", "--beta", "2"], 2, ["only ps2 has a beta"]),
+        (["train", "vae", "--data", "/nowhere"], 2, ["/nowhere: there is no such folder"]),
+        (["train", "celeba", "--beta", "2"], 2, ["celeba: has no beta to choose"]),
+        (["train", "vae", "--threshold"], 2, ["vae: --threshold and", "are for bernoulli"]),
+        (["train", "vae", "--out", "x"], 1, ["x: can not be made", "name another folder"]),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_an_exit_code(
@@ -99,26 +101,63 @@ def test_an_unwritable_folder_is_one_line_without_traceback(tmp_path):
     assert not (tmp_path / "release").exists()
 
 
-def test_train_trains_the_reference_and_prints_how_it_did(tmp_path, monkeypatch, capsys):
-    """On scikit-learn's digits, which need neither network nor files."""
-    from vae_course import data
+def train_bernoulli(cwd: Path, *arguments: str) -> subprocess.Popen:
+    """Start a training on scikit-learn's digits, which need neither network nor files."""
+    (cwd / "data").mkdir(exist_ok=True)
+    arguments = ("train", "bernoulli", "--threshold", "--out", "run", *arguments)
+    return subprocess.Popen(
+        [sys.executable, "-m", "vae_course.cli", *arguments],
+        cwd=cwd,
+        env={
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(cwd),
+            "OMP_NUM_THREADS": "1",
+            # No proxy answers there, so a download fails at once, with a network or without.
+            "https_proxy": "http://127.0.0.1:9",
+            "http_proxy": "http://127.0.0.1:9",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
-    monkeypatch.setattr(data, "_download", lambda dataset, root: "not in this test")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VAE_COURSE_DATA", raising=False)
-    arguments = [
-        "train",
-        "ps2",
-        "--epochs",
-        "1",
-        "--beta",
-        "0.5",
-        "--checkpoint",
-        "run.st",
-    ]
-    code, out, _ = inside(monkeypatch, capsys, *arguments)
-    assert code == 0
-    assert "test, 1 epochs" in out and (tmp_path / "run.st").is_file()
+
+def test_train_stopped_by_ctrl_c_and_resumed_is_one_run(tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    whole.mkdir()
+    stopped.mkdir()
+    options = ("--epochs", "12", "--importance-samples", "20")
+
+    first = train_bernoulli(stopped, *options)
+    history = stopped / "run" / "history.csv"
+    deadline = time.monotonic() + 120
+    while not history.exists() and first.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130, said
+    assert "go on with --resume" in said and "Traceback" not in said
+    assert 1 <= len(history.read_text().splitlines()) - 2 < 12
+
+    again = train_bernoulli(stopped, *options)
+    assert again.wait(60) == 2 and "holds a run already" in again.stderr.read()
+
+    runs = [train_bernoulli(stopped, "--resume", *options), train_bernoulli(whole, *options)]
+    printed = [run.communicate(timeout=240)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    table = printed[0][printed[0].index("| ps3") :]
+    assert table == printed[1][printed[1].index("| ps3") :]
+    assert "held out, 12 epochs" in table and "log p(x), test images, 20 samples each: -" in table
+    for name in ("history.csv", "settings.json", "samples.png", "reconstructions.png"):
+        assert (stopped / "run" / name).read_bytes() == (whole / "run" / name).read_bytes()
+    assert (whole / "run" / "curves.png").is_file()
+
+
+def test_train_knows_its_five_systems():
+    done = call("train", "gan")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    for name in ("autoencoder", "vae", "bernoulli", "keras", "celeba"):
+        assert name in done.stderr
 
 
 def test_doctor_prints_versions(monkeypatch, capsys):

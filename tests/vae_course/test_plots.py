@@ -1,7 +1,12 @@
 """Pictures: they are pictures, they say what they show, and the data in them is right."""
 
+import base64
+import html
 import io
+import re
+import sys
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -10,24 +15,34 @@ from hypothesis import strategies as st
 from IPython.display import Image
 from matplotlib import image as matplotlib_image
 from matplotlib.axes import Axes
+from nbconvert import HTMLExporter
 
 from vae_course.plots import (
     CLASS_COLOURS,
     CLASS_MARKERS,
+    LatentExplorer,
+    explore_latents,
     plot_curves,
     plot_images,
     plot_interpolations,
     plot_latents,
+    plot_manifold,
     plot_reconstructions,
     plot_samples,
+    plot_thumbnails,
 )
 
 ZOOM = 3  # screen pixels for each pixel of a 28x28 image
 
 
+def colours(picture):
+    """The picture as a screen shows it, (height, width, 3), from 0 to 1."""
+    return matplotlib_image.imread(io.BytesIO(picture.data))[..., :3]
+
+
 def pixels(picture):
     """The picture as grey values, (height, width)."""
-    return matplotlib_image.imread(io.BytesIO(picture.data))[..., :3].mean(-1)
+    return colours(picture).mean(-1)
 
 
 def tiles(picture, count):
@@ -42,9 +57,9 @@ def check(picture, *words):
     assert isinstance(picture, Image) and picture.data.startswith(b"\x89PNG")
     bundle, metadata = picture._repr_mimebundle_()
     assert "image/png" in bundle
-    assert metadata["image/png"]["alt"] == picture.alt  # what a screen reader finds
+    alt = metadata["image/png"]["alt"]  # what a screen reader finds
     for word in words:
-        assert word in picture.alt
+        assert word in alt
     assert pixels(picture).std() > 0.01
 
 
@@ -187,3 +202,214 @@ def test_no_global_figure_is_left_behind():
     plot_samples(dark_images(2))
     plot_curves({"train": [{"loss": 1.0}], "held_out": []})
     assert pyplot.get_fignums() == before
+
+
+def flat(*colour, side=64):
+    """An image of one colour."""
+    return torch.tensor(colour).view(1, -1, 1, 1).expand(1, -1, side, side)
+
+
+RED, GREEN, GREY = (0.9, 0.1, 0.2), (0.1, 0.7, 0.3), (0.3,)
+
+
+def share(picture, colour):
+    """How many screen pixels have just this colour."""
+    rgb = colour * 3 if len(colour) == 1 else colour
+    return int(np.isclose(colours(picture), rgb, atol=0.01).all(-1).sum())
+
+
+@pytest.mark.parametrize("side", [28, 32, 64, 128])
+def test_colour_images_keep_their_colours_in_every_picture(side):
+    red, green = flat(*RED, side=side), flat(*GREEN, side=side)
+    each = (side - 2) ** 2  # at least; edges fall between screen pixels
+    for picture in (
+        plot_images(torch.cat([red, green]), "T"),
+        plot_samples(torch.cat([red, green]), "T"),
+        plot_reconstructions(red, green, "T"),
+        plot_interpolations(torch.stack([torch.cat([red, green])]), "T"),
+        plot_manifold(torch.cat([red, green]), 2, "T"),
+        plot_images((torch.cat([red, green]) * 255).round().to(torch.uint8), "T"),
+    ):
+        check(picture, "T")
+        assert share(picture, RED) >= each and share(picture, GREEN) >= each
+    assert share(plot_images(red, "T"), GREEN) == 0
+
+
+def test_shapes_that_are_no_images_are_refused_by_name():
+    for wrong in (torch.zeros(2, 784), torch.zeros(2, 4, 8, 8), torch.zeros(2, 28, 28, 1)):
+        with pytest.raises(ValueError, match=re.escape(str(tuple(wrong.shape)))):
+            plot_images(wrong, "T")
+
+
+def test_numbers_out_of_range_and_not_numbers_do_not_spoil_a_picture(caplog):
+    image = torch.full((1, 1, 28, 28), 0.3)
+    image[0, 0, :4], image[0, 0, 4:8], image[0, 0, 8:12] = 7.0, -7.0, torch.nan
+    shown = pixels(plot_images(image, "T"))
+    bottom, left = shown.shape[0] - 5, 10
+    area = shown[bottom - 28 * ZOOM : bottom, left : left + 28 * ZOOM]
+    seen = area.reshape(28, ZOOM, 28, ZOOM)[:, 1, 14, 1]
+    wanted = [1.0] * 4 + [0.0] * 4 + [1.0] * 4 + [0.3] * 16  # not a number is white, as paper is
+    np.testing.assert_allclose(seen, wanted, atol=0.01)
+    assert not caplog.records  # and matplotlib has nothing to complain of
+
+
+def test_a_manifold_is_a_map_with_its_codes_on_the_axes(monkeypatch):
+    shown = []
+    imshow = Axes.imshow
+    monkeypatch.setattr(
+        Axes, "imshow", lambda self, *a, **kw: shown.append(kw) or imshow(self, *a, **kw)
+    )
+    upper, lower = flat(*RED, side=28), flat(*GREEN, side=28)
+    picture = plot_manifold(torch.cat([upper] * 3 + [lower] * 3), 3, "Map", (-1, 1, -2, 2))
+    check(picture, "Map", "2 rows of 3", "from -1 to 1", "from -2 to 2")
+    # Two rows whose middles lie at -2 and 2 are 4 high each; three columns are 1 wide each.
+    assert shown[0]["extent"] == (-1.5, 1.5, -4, 4)
+    seen = colours(picture)
+    rows = [np.isclose(seen, c, atol=0.01).all(-1).any(1).nonzero()[0] for c in (RED, GREEN)]
+    assert rows[0].max() < rows[1].min()  # the first row of images is the upper one
+    check(plot_manifold(torch.cat([upper, lower]), 1, "No numbers"), "2 rows of 1")
+    with pytest.raises(ValueError, match="rows of 3"):
+        plot_manifold(torch.cat([upper] * 4), 3, "T")
+
+
+def test_a_big_manifold_has_a_screen_pixel_for_each_pixel():
+    picture = plot_manifold(dark_images(400), 20, "T")
+    assert share(picture, GREY) >= (20 * 28 - 4) ** 2  # but for the frame
+    assert max(pixels(picture).shape) < 700
+
+
+def test_thumbnails_stand_where_their_positions_are():
+    places = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    images = torch.cat([flat(*RED), flat(*GREEN), flat(0.2, 0.3, 0.9)])
+    picture = plot_thumbnails(places, images, "Where")
+    check(picture, "Where", "3 small images")
+    seen = colours(picture)
+    middles = [
+        np.argwhere(np.isclose(seen, colour, atol=0.02).all(-1)).mean(0)
+        for colour in (RED, GREEN, (0.2, 0.3, 0.9))
+    ]  # (row, column) of each
+    assert abs(middles[0][0] - middles[1][0]) < 2 and middles[0][1] < middles[1][1] - 100
+    assert middles[2][0] < middles[0][0] - 100
+    assert abs(middles[2][1] - (middles[0][1] + middles[1][1]) / 2) < 2
+    check(plot_thumbnails(torch.randn(5, 2), dark_images(5), "Grey"), "5")
+    with pytest.raises(ValueError, match=r"\(5, 2\), not \(5, 3\)"):
+        plot_thumbnails(torch.zeros(5, 3), dark_images(5), "T")
+
+
+def test_latents_can_go_by_names():
+    names = ["coat", "bag", "shoe"]
+    picture = plot_latents(torch.randn(6, 2), torch.tensor([0, 0, 2, 2, 0, 2]), "T", names)
+    check(picture, "coat, shoe")
+    assert "bag" not in picture._repr_mimebundle_()[1]["image/png"]["alt"]
+    smiles = plot_latents(torch.randn(4, 2), torch.tensor([True, False, True, True]), "T", "ab")
+    check(smiles, "labels a, b")
+
+
+def lamp(codes):
+    """A decoder whose image is as bright as the logistic function of the code's first numbers."""
+    assert not torch.is_grad_enabled()
+    return (
+        torch.sigmoid(codes @ torch.tensor([1.0, 0.5, 0.0, 0.0, 2.0]))
+        .view(-1, 1, 1, 1)
+        .expand(-1, 1, 4, 4)
+    )
+
+
+def shown_brightness(explorer):
+    data = re.search(r"base64,([^\"]+)", explorer.picture.value).group(1)
+    return float(matplotlib_image.imread(io.BytesIO(base64.b64decode(data)))[..., :3].mean())
+
+
+def shown_text(explorer):
+    return html.unescape(re.search(r'alt="([^"]+)"', explorer.picture.value).group(1))
+
+
+@pytest.fixture
+def not_grading(monkeypatch):
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def test_sliders_move_the_picture_and_reset_puts_it_back(not_grading):
+    start = torch.tensor([0.3, -0.7, 0.0, 0.0, 0.0])
+    explorer = explore_latents(lamp, start, 'A "lamp" <dimmed>')
+    assert isinstance(explorer, LatentExplorer) and len(explorer.sliders) == 4
+
+    def expect(*code):
+        code = torch.tensor(code)
+        torch.testing.assert_close(explorer.code, code)
+        wanted = torch.sigmoid(code @ torch.tensor([1.0, 0.5, 0.0, 0.0, 2.0])).item()
+        assert shown_brightness(explorer) == pytest.approx(wanted, abs=1 / 255)
+
+    expect(0.3, -0.7, 0.0, 0.0, 0.0)
+    assert "z[0] = 0.3, z[1] = -0.7" in shown_text(explorer)
+    before = explorer.picture.value
+    explorer.sliders[0].value = 2.0
+    expect(2.0, -0.7, 0.0, 0.0, 0.0)
+    assert 'A "lamp" <dimmed>' in shown_text(explorer) and "z[0] = 2.0" in shown_text(explorer)
+    assert explorer.picture.value != before
+    explorer.sliders[1].value = 3.0
+    expect(2.0, 3.0, 0.0, 0.0, 0.0)
+    explorer.reset.click()
+    assert explorer.picture.value == before and torch.equal(explorer.code, start)
+    assert torch.equal(start, torch.tensor([0.3, -0.7, 0.0, 0.0, 0.0]))  # the caller's own
+
+
+def test_sliders_say_what_they_move_and_reach_the_start(not_grading):
+    start = torch.tensor([0.0, 4.5, 0.0, 0.0, -0.5])
+    explorer = explore_latents(lamp, start, "T", limit=2, dims=[4, 1])
+    assert [slider.description for slider in explorer.sliders] == ["z[4]", "z[1]"]
+    assert [(slider.min, slider.max) for slider in explorer.sliders] == [(-2, 2), (-2, 4.5)]
+    assert [slider.value for slider in explorer.sliders] == [-0.5, 4.5]
+    explorer.sliders[0].value = 1.0
+    assert explorer.code.tolist() == [0.0, 4.5, 0.0, 0.0, 1.0]
+    short = explore_latents(lambda z: z.view(-1, 1, 1, 1), torch.tensor([[0.5]]), "T")
+    assert len(short.sliders) == 1  # fewer dimensions than the four it would take
+
+
+def test_a_front_end_is_offered_sliders_and_a_still_picture(not_grading):
+    explorer = explore_latents(lamp, torch.zeros(5), "Lamp", limit=2)
+    data, metadata = explorer._repr_mimebundle_(include=None, exclude=None)
+    view = data["application/vnd.jupyter.widget-view+json"]
+    assert view == {"version_major": 2, "version_minor": 0, "model_id": explorer.widget.model_id}
+    alt = metadata["image/png"]["alt"]
+    assert data["text/plain"] == alt and "Lamp" in alt and "z[0], z[1], z[2], z[3]" in alt
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+    # On a page without the widgets' state, the still picture is what stands there.
+    output = nbformat.v4.new_output("display_data", data, metadata=metadata)
+    cell = nbformat.v4.new_code_cell("explorer", outputs=[output])
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(
+        nbformat.v4.new_notebook(cells=[cell])
+    )
+    assert data["image/png"].strip()[:200] in page.replace("\n", "")
+    assert alt in html.unescape(page) and view["model_id"] not in page
+
+
+@pytest.mark.parametrize("why", ["grading", "no ipywidgets"])
+def test_without_sliders_a_grid_shows_the_same_walks(monkeypatch, not_grading, why):
+    if why == "grading":
+        monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    else:
+        monkeypatch.setitem(sys.modules, "ipywidgets", None)  # what an import then finds
+    asked = []
+
+    def decode(codes):
+        asked.append(codes)
+        return lamp(codes)
+
+    start = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
+    picture = explore_latents(decode, start, "Walks", limit=1.5, dims=[0, 3])
+    check(picture, "Walks", "7 decoded images", "z[0], z[3]", "-1.5 to 1.5")
+    (codes,) = asked
+    assert codes.shape == (14, 5)
+    for row, dim in enumerate((0, 3)):
+        walk = codes[7 * row : 7 * row + 7]
+        torch.testing.assert_close(walk[:, dim], torch.linspace(-1.5, 1.5, 7))
+        others = [i for i in range(5) if i != dim]
+        assert torch.equal(walk[:, others], start[others].expand(7, 4))
+
+
+def test_a_picture_says_the_same_to_the_ipython_of_colab():
+    """Its Image takes no argument `alt`: the text must travel as metadata."""
+    picture = plot_images(dark_images(1), "T")
+    assert picture.metadata["alt"] == "T: 1 in rows of 1"

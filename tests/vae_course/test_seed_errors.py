@@ -5,13 +5,22 @@ as a few lines beside it, must not: so each requirement is shown to be one that 
 """
 
 import math
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from vae_course.autoencoder import AutoEncoder, Decoder, Encoder, autoencoder_terms, sample_prior
+from vae_course.autoencoder import (
+    AutoEncoder,
+    Decoder,
+    Encoder,
+    autoencoder_terms,
+    error_by_label,
+    sample_prior,
+    squared_error,
+)
 from vae_course.data import make_loader
 from vae_course.probability import (
     effective_beta,
@@ -21,7 +30,7 @@ from vae_course.probability import (
     reparameterize,
 )
 from vae_course.training import train_epoch
-from vae_course.vae import VAE, interpolate, train_vae, vae_terms
+from vae_course.vae import VAE, evidence_bound, interpolate, train_vae, vae_terms
 
 
 def rejects(requirement, *candidate, by=AssertionError):
@@ -67,7 +76,38 @@ def test_the_bound_is_on_the_log_evidence():
         return -density + gaussian_kl(mu, log_var)
 
     bounds_the_evidence(lambda *a: elbo_terms(*a)["loss"])
+    bounds_the_evidence(lambda *a: -evidence_bound(*a))
     rejects(bounds_the_evidence, without_logs)
+
+
+def test_the_bound_holds_for_noise_of_any_variance():
+    """p(z) = N(0, 1), p(x|z) = N(z, v): here log p(x) and the true posterior are known."""
+
+    def reaches_the_evidence(bound, v, n=100_000):
+        x = torch.full((n, 1), 1.5, dtype=torch.float64)
+        truth = Normal(0.0, (1 + v) ** 0.5).log_prob(x[0, 0])
+        noise = torch.randn(n, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        for mean, var in ((1.5 / (1 + v), v / (1 + v)), (0.4, 0.3)):
+            q = Normal(mean, var**0.5)
+            posterior = Normal(1.5 / (1 + v), (v / (1 + v)) ** 0.5)
+            mu, log_var = torch.full_like(x, mean), torch.full_like(x, math.log(var))
+            values = bound(x, mean + var**0.5 * noise, mu, log_var, v)
+            gap = kl_divergence(q, posterior)
+            assert abs(values.mean() + gap - truth) < 4 * values.std() / math.sqrt(n)
+
+    def std_for_var(x, x_hat, mu, log_var, noise_var):
+        return evidence_bound(x, x_hat, mu, log_var, noise_var**2)
+
+    def log_std_for_log_var(x, x_hat, mu, log_var, noise_var):
+        return evidence_bound(x, x_hat, mu, 2 * log_var, noise_var)
+
+    def kl_added(x, x_hat, mu, log_var, noise_var):
+        return evidence_bound(x, x_hat, mu, log_var, noise_var) + 2 * gaussian_kl(mu, log_var)
+
+    for v in (0.25, 4.0):
+        reaches_the_evidence(evidence_bound, v)
+        for wrong in (std_for_var, log_std_for_log_var, kl_added):
+            rejects(reaches_the_evidence, wrong, v)
 
 
 # --- the sign of the divergence, and the constant that was dropped --------------------------
@@ -291,6 +331,62 @@ def test_reconstructions_are_drawn_in_evaluation_mode_without_gradients():
         looked_at_with_care(model, lambda model, count: model.reconstruct(images(count)))
         rejects(no_neighbour_matters, model, bare)
         rejects(looked_at_with_care, model, lambda model, n: bare(model, images(n)))
+
+
+# --- a measurement that moves what it measures, and averages batches ------------------------
+
+
+def measures_and_leaves_alone(measure):
+    """The same table whatever the batches, plain numbers, and a model that did not notice."""
+    torch.manual_seed(0)
+    model = AutoEncoder(2)
+    x, labels = torch.rand(12, 1, 28, 28), torch.tensor([0, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0])
+    model(x)  # so that BatchNorm's averages are not what they were made with
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    tables = [
+        measure(model, list(zip(x.split(size), labels.split(size), strict=True)))
+        for size in (12, 5, 3)
+    ]
+    assert all(type(value) is float for table in tables for value in table.values())
+    assert tables[0] == pytest.approx(tables[1], rel=1e-4)
+    assert tables[0] == pytest.approx(tables[2], rel=1e-4)
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+    assert model.training
+
+
+def test_measuring_by_label_changes_nothing():
+    def measure_in(mode, average, number):
+        def measure(model, batches):
+            sums, counts = {}, {}
+            with mode(model):
+                for x, y in batches:
+                    errors = squared_error(model(x), x)
+                    for label in y.unique().tolist():
+                        found = errors[y == label]
+                        sums[label] = sums.get(label, 0.0) + number(
+                            found.mean() if average else found.sum()
+                        )
+                        counts[label] = counts.get(label, 0) + (1 if average else len(found))
+            return {label: sums[label] / counts[label] for label in sums}
+
+        return measure
+
+    @contextmanager
+    def evaluation(model):
+        model.eval()
+        with torch.no_grad():
+            yield
+        model.train()
+
+    @contextmanager
+    def as_found(model):
+        yield
+
+    measures_and_leaves_alone(error_by_label)
+    measures_and_leaves_alone(measure_in(evaluation, False, float))
+    rejects(measures_and_leaves_alone, measure_in(as_found, False, float))
+    rejects(measures_and_leaves_alone, measure_in(evaluation, True, float))
+    rejects(measures_and_leaves_alone, measure_in(as_found, False, lambda tensor: tensor))
 
 
 # --- BatchNorm at a batch of one ------------------------------------------------------------

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from vae_course.data import make_loader
 from vae_course.errors import CourseError
-from vae_course.training import Run, evaluate, train_epoch
+from vae_course.training import Run, evaluate, saved, train_epoch
 
 
 class Noisy(nn.Module):
@@ -408,3 +409,113 @@ def test_tied_weights_and_momentum_survive(tmp_path):
     resumed = run_of(path)
     assert resumed.model.b.weight is resumed.model.a.weight
     assert_same(bits(go(resumed, loader_of(images()), 4)), expected)
+
+
+def fitted(model, steps=3):
+    """A training to save: it moves the model, and its history has numbers of several kinds."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += torch.randn_like(parameter)
+    loss = torch.tensor([3.0, 2.0, 1.0])[:steps]
+    return {"train": [{"loss": value} for value in loss], "best": np.float64(0.5), "n": (1, 2)}
+
+
+PLAIN = {"train": [{"loss": 3.0}, {"loss": 2.0}, {"loss": 1.0}], "best": 0.5, "n": [1, 2]}
+
+
+def test_what_is_saved_comes_back_instead_of_training(tmp_path, capfd):
+    path = tmp_path / "runs" / "deep" / "model.pt"
+    model = Noisy()
+    model.layers[1].running_mean += 7  # a buffer, which is no parameter
+    assert saved(path, model, lambda: fitted(model), resume=True) == PLAIN  # nothing there yet
+    drawn = torch.rand(3)
+    assert capfd.readouterr().out.count("\n") == 1 and [p.name for p in path.parent.iterdir()] == [
+        "model.pt"
+    ]
+
+    twin = Noisy()
+
+    def refuses():
+        raise AssertionError("trained again")
+
+    torch.manual_seed(123)
+    assert saved(str(path), twin, refuses, resume=True) == PLAIN
+    out, err = capfd.readouterr()
+    assert str(path) in out and "loaded" in out and err == ""
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, twin.state_dict()[name])
+    assert torch.equal(torch.rand(3), drawn)  # the cells below draw what they drew before
+    torch.load(path, weights_only=True)  # nothing in it is code
+
+
+def test_without_resume_it_trains_and_replaces(tmp_path, capfd):
+    path, model = tmp_path / "model.pt", Noisy()
+    saved(path, model, lambda: fitted(model))
+    before = path.read_bytes()
+    assert saved(path, model, lambda: fitted(model, 2))["train"] == PLAIN["train"][:2]
+    assert path.read_bytes() != before
+    assert "loaded" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["another model", "cut short", "text", "empty", "other keys"])
+def test_a_file_that_does_not_fit_is_replaced_and_a_line_says_why(tmp_path, capfd, damage):
+    path, model = tmp_path / "model.pt", Noisy()
+    saved(path, Noisy(width=5) if damage == "another model" else model, lambda: PLAIN)
+    if damage == "cut short":
+        path.write_bytes(path.read_bytes()[:-200])
+    elif damage == "text":
+        path.write_text("not a model")
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "other keys":
+        torch.save({"weights": model.state_dict()}, path)
+    capfd.readouterr()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    seen = []
+
+    def train():
+        seen.append(all(torch.equal(before[n], t) for n, t in model.state_dict().items()))
+        return fitted(model)
+
+    assert saved(path, model, train, resume=True) == PLAIN
+    assert seen == [True]  # and what was there had not touched the model
+    out = capfd.readouterr().out
+    assert "not used" in out and str(path) in out
+    assert ("another model" in out) is (damage == "another model")
+    assert saved(path, Noisy(), lambda: None, resume=True) == PLAIN
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    path, marker = tmp_path / "model.pt", tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(marker),)
+
+    torch.save({"model": {}, "history": Bomb(), "random": torch.get_rng_state()}, path)
+    model = Noisy()
+    assert saved(path, model, lambda: fitted(model), resume=True) == PLAIN
+    assert not marker.exists()
+
+
+def test_a_training_that_can_not_be_saved_is_not_lost(tmp_path, capfd):
+    (tmp_path / "file").write_text("no folder")
+    model = Noisy()
+    before = model.layers[0].weight.clone()
+    assert saved(tmp_path / "file" / "model.pt", model, lambda: fitted(model)) == PLAIN
+    assert not torch.equal(model.layers[0].weight, before)
+    out = capfd.readouterr().out
+    assert "not saved" in out and out.count("\n") == 1
+
+
+def test_an_interrupted_training_leaves_the_file_of_the_last_one(tmp_path):
+    path, model = tmp_path / "model.pt", Noisy()
+    saved(path, model, lambda: fitted(model))
+    before = path.read_bytes()
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        saved(path, model, interrupted)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -5,13 +5,14 @@ from functools import partial
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from torch.distributions import Normal
 
 from vae_course import vae as vae_module
 from vae_course.data import make_loader
 from vae_course.probability import elbo_terms, gaussian_kl
-from vae_course.vae import VAE, interpolate, train_vae, vae_terms
+from vae_course.vae import VAE, evidence_bound, interpolate, train_vae, vae_terms
 
 
 def moved(model, seed=0):
@@ -231,3 +232,26 @@ def test_interpolation_starts_and_arrives_in_equal_steps(num_frames):
     torch.testing.assert_close(steps, (z_end - z_start).expand_as(steps) / (num_frames - 1))
     double = interpolate(z_start.double(), z_end.double(), num_frames)
     assert double.dtype == torch.float64
+
+
+@pytest.mark.parametrize("noise_var", [0.1, 1.0, 6.0])
+@pytest.mark.parametrize("shape", [(3, 7), (1, 2, 3, 4)])
+def test_the_bound_is_a_log_density_less_a_divergence(noise_var, shape):
+    """Each part from scipy, which knows neither our signs nor our sums."""
+    generator = torch.Generator().manual_seed(1)
+    x, x_hat = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    mu, log_var = torch.randn(2, shape[0], 5, generator=generator, dtype=torch.float64)
+    got = evidence_bound(x, x_hat, mu, log_var, noise_var)
+    assert got.shape == shape[:1]
+    log_p = stats.norm(x_hat.numpy(), noise_var**0.5).logpdf(x.numpy()).reshape(shape[0], -1)
+    std = log_var.div(2).exp().numpy()
+    # KL(q || p) of two Gaussians is the cross-entropy less the entropy.
+    cross = 0.5 * math.log(2 * math.pi) + 0.5 * (mu.numpy() ** 2 + std**2)
+    want = log_p.sum(1) - (cross - stats.norm(mu.numpy(), std).entropy()).sum(1)
+    assert got.tolist() == pytest.approx(want.tolist())
+
+
+def test_the_bound_is_minus_the_loss_where_the_noise_has_variance_one(x):
+    mu, log_var = torch.randn(2, 3, 4)
+    loss = elbo_terms(x, x.flip(0), mu, log_var)["loss"]
+    torch.testing.assert_close(evidence_bound(x, x.flip(0), mu, log_var), -loss)

@@ -35,7 +35,18 @@ class Prose(Cell):
 
 @dataclass(frozen=True)
 class Plain(Cell):
-    """Code that students may change and play with."""
+    """Code that students may change and play with.
+
+    Attributes:
+        picture: the name of the picture that a right solution makes here, if it is shown.
+    """
+
+    picture: str | None = None
+
+    @property
+    def picture_id(self) -> str:
+        """The id of the cell that shows the picture."""
+        return f"{self.picture}_picture"
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,11 @@ class Assignment:
     @property
     def exercises(self) -> tuple[Exercise, ...]:
         return tuple(cell for cell in self.cells if isinstance(cell, Exercise))
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The names of the pictures that are shown, in their order."""
+        return tuple(c.picture for c in self.cells if isinstance(c, Plain) and c.picture)
 
     @property
     def max_score(self) -> float:
@@ -242,6 +258,7 @@ _DIRECTIVES = {
     "exercise": {"points", "solution", "graded", "start", "question", "marks"},
     "given": {"fold"},
     "check": {"name"},
+    "picture": set(),
     "setup": set(),
 }
 _KEYS = sorted(set(_DIRECTIVES) | set().union(*_DIRECTIVES.values()))
@@ -277,7 +294,9 @@ class _Reader:
         if not kinds:
             if directive:
                 key = sorted(directive)[0]
-                raise self.error(line, f"{key!r} stands without exercise, given, check or setup")
+                raise self.error(
+                    line, f"{key!r} stands without exercise, given, check, picture or setup"
+                )  # fmt: skip
             self._plain(source, line, body_line)
             return
         kind = kinds[0]
@@ -290,6 +309,20 @@ class _Reader:
         if not source.strip():
             raise self.error(line, "an empty code cell; write code in it or take it out")
         self.cells.append(Plain(body_line, source))
+
+    def _picture(self, source: str, line: int, body_line: int, directive: dict[str, Any]) -> None:
+        name = directive["picture"]
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise self.error(line, f"picture {name!r}: a name is made of a-z, 0-9 and _")
+        if len(name) > LONGEST_ID:
+            raise self.error(line, f"picture {name}: at most {LONGEST_ID} characters")
+        if not name.startswith(f"{self.name}_"):
+            raise self.error(line, f"picture {name}: its name must begin with {self.name}_")
+        if not source.strip():
+            raise self.error(line, f"picture {name}: write the code that draws it in the body")
+        cell = Plain(body_line, source, name)
+        self._claim(cell.picture_id, line)
+        self.cells.append(cell)
 
     def _setup(self, source: str, line: int, body_line: int, directive: dict[str, Any]) -> None:
         if directive["setup"] is not True:

@@ -21,7 +21,9 @@ from vae_course.authoring.course import Course, DataSet, load_course
 from vae_course.authoring.notebook import loads
 from vae_course.authoring.outline import OURS
 from vae_course.authoring.reference import imports_of, show_path
-from vae_course.authoring.verify import STATIC_CHECKS, check_badge, git_remotes, subject_of
+from vae_course.authoring.standing import check_badge, git_remotes
+from vae_course.authoring.subject import subject_of
+from vae_course.authoring.verify import STATIC_CHECKS
 from vae_course.errors import CourseError, UsageError
 
 # Lists what the bundle wrote; its presence is what makes a folder an earlier bundle.

@@ -1,4 +1,4 @@
-"""Running notebooks in a kernel of this very Python, cut off from the packages of the course."""
+"""Running notebooks in a kernel, cut off from the packages of the course."""
 
 import json
 import os
@@ -15,6 +15,43 @@ from vae_course.errors import CourseError
 
 STARTUP_SECONDS = 120
 BLOCKED = "is blocked here: a notebook for students stands on its own"
+
+# Nothing listens there, so whoever asks for the network is refused at once.
+_NO_NETWORK = {
+    name: value
+    for kind in ("http", "https", "all")
+    for name, value in (
+        (f"{kind}_proxy", "http://127.0.0.1:9"),
+        (f"{kind.upper()}_PROXY", "http://127.0.0.1:9"),
+    )
+} | {"no_proxy": "", "NO_PROXY": ""}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a notebook finds around it.
+
+    Attributes:
+        whole: heavy cells run in full; otherwise they shrink, as they do when they are graded.
+        data: the folder of the real data; None where there is none, so that stand-ins are used.
+        offline: downloads fail at once.
+        python: the interpreter of the kernel.
+    """
+
+    whole: bool = False
+    data: Path | None = None
+    offline: bool = True
+    python: Path = Path(sys.executable)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that say so to the kernel."""
+        return {
+            # A scratch folder has no `data`, so an empty name says that there are none.
+            "VAE_COURSE_DATA": str(self.data.resolve()) if self.data else "",
+            **({} if self.whole else {"NBGRADER_EXECUTION": "validate"}),
+            **(_NO_NETWORK if self.offline else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -47,16 +84,19 @@ class RunResult:
 def run(
     notebook: Json,
     blocked: Collection[str],
-    cell_seconds: int,
-    on_cell: Callable[[], None] = lambda: None,
+    cell_seconds: int | None,
+    surroundings: Surroundings | None = None,
+    on_cell: Callable[[Json, float], None] = lambda cell, seconds: None,
 ) -> RunResult:
     """Run a notebook from the top to its first error, in a scratch folder.
 
     Args:
         notebook: its code cells are run; it is not changed.
         blocked: packages that can not be imported there, proved before the first cell.
-        cell_seconds: a cell that takes longer is a failure named `CellTimeoutError`.
-        on_cell: called after each code cell.
+        cell_seconds: a cell that takes longer is a failure named `CellTimeoutError`; None for
+            a run that may take as long as it likes.
+        surroundings: by default heavy cells shrink, and there is neither network nor data.
+        on_cell: called after each code cell with the cell, its outputs in it, and its seconds.
 
     Raises:
         CourseError: the kernel can not be started, or does not block what it should.
@@ -65,7 +105,7 @@ def run(
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     node = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    with _kernel(node, blocked, cell_seconds) as client:
+    with _kernel(node, blocked, cell_seconds, surroundings or Surroundings()) as client:
         _prove_blocked(client, blocked)
         ran, slowest, failure = 0, ("", 0.0), None
         begun = time.monotonic()
@@ -81,8 +121,9 @@ def run(
             except DeadKernelError:
                 failure = Failure(index, cell.id, "DeadKernelError", "the kernel died")
             failure = failure or _failure(index, cell)
-            slowest = max(slowest, (cell.id, time.monotonic() - started), key=lambda pair: pair[1])
-            on_cell()
+            seconds = time.monotonic() - started
+            slowest = max(slowest, (cell.id, seconds), key=lambda pair: pair[1])
+            on_cell(cell, seconds)
             if failure:
                 break
         return RunResult(ran, time.monotonic() - begun, failure, slowest)
@@ -97,7 +138,9 @@ def _failure(index: int, cell: Json) -> Failure | None:
 
 
 @contextmanager
-def _kernel(node: Json, blocked: Collection[str], cell_seconds: int) -> Iterator:
+def _kernel(
+    node: Json, blocked: Collection[str], cell_seconds: int | None, surroundings: Surroundings
+) -> Iterator:
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
@@ -111,17 +154,16 @@ def _kernel(node: Json, blocked: Collection[str], cell_seconds: int) -> Iterator
             (root / "blockers" / f"{name}.py").write_text(text, encoding="utf-8")
         # First on the path, so they win over a checkout, an installed package and its finders.
         path = [str(root / "blockers"), os.environ.get("PYTHONPATH", "")]
-        data = Path(os.environ.get("VAE_COURSE_DATA") or "data").expanduser().resolve()
         spec = {
-            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "argv": [
+                *(str(surroundings.python), "-m", "ipykernel_launcher"),
+                *("-f", "{connection_file}"),
+            ],
             "display_name": "isolated",
             "language": "python",
             "env": {
                 "PYTHONPATH": os.pathsep.join(filter(None, path)),
-                # Heavy cells shrink on this word, as they do when they are graded.
-                "NBGRADER_EXECUTION": "validate",
-                # The scratch folder has no data: say where they are, if they are there.
-                **({"VAE_COURSE_DATA": str(data)} if data.is_dir() else {}),
+                **surroundings.environment,
             },
         }
         (root / "kernels/isolated/kernel.json").write_text(json.dumps(spec), encoding="utf-8")

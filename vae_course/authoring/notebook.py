@@ -1,8 +1,8 @@
 """The source notebook: an outline written down in Jupyter's and nbgrader's formats.
 
-Everything here is a function of the text and the reference alone: no clock, no random id, no
-path. Cell ids come from exercise ids, object names and section titles, with a short hash of the
-content where one name has many cells, and never from a position.
+Everything here is a function of the text, its pictures and the reference alone: no clock, no
+random id, no path. Cell ids come from exercise ids, object names and section titles, with a short
+hash of the content where one name has many cells, and never from a position.
 """
 
 import hashlib
@@ -12,7 +12,15 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from vae_course.authoring.assignment import TASK, Assignment, Exercise, Prose
+from vae_course.authoring.assignment import (
+    MACHINE,
+    MANUAL,
+    TASK,
+    Assignment,
+    Exercise,
+    Plain,
+    Prose,
+)
 from vae_course.authoring.blanks import BEGIN, END, mark
 from vae_course.authoring.course import Course, load_course
 from vae_course.authoring.outline import (
@@ -21,15 +29,21 @@ from vae_course.authoring.outline import (
     CheckBlock,
     GivenBlock,
     GradeBlock,
+    HandInBlock,
     Outline,
     PlainBlock,
     ProseBlock,
     QuestionBlock,
     SetupBlock,
 )
+from vae_course.authoring.pictures import load_picture
+from vae_course.handin import fingerprint
 
 # Our own cell metadata stands under this key: nbgrader's is closed.
 KEY = "vae_course"
+
+# The kind of a cell whose picture is shown below it.
+DRAWING = "drawing"
 
 # Given code of more lines than this is folded, so that the page stays readable.
 FOLD_LINES = 15
@@ -51,10 +65,13 @@ def source_notebook(outline: Outline, course: Course | None = None) -> Json:
     cells = [_markdown("colab-badge", course.badge(name))]
     ids = _Ids()
     for block in outline.blocks:
-        cells += [ids.unique(cell) for cell in _cells(outline.assignment, block, ids)]
+        cells += [ids.unique(cell) for cell in _cells(outline.assignment, block, ids, cells)]
     return {
         "cells": cells,
         "metadata": {
+            # As Colab writes it when a GPU was chosen: students get one without asking.
+            "accelerator": "GPU",
+            "colab": {"gpuType": "T4", "provenance": []},
             "kernelspec": {
                 "display_name": "Python 3 (ipykernel)",
                 "language": "python",
@@ -118,15 +135,17 @@ def headings(text: str) -> list[str]:
     return [found.strip() for found in re.findall(r"^#{1,6} +(.+?) *#*$", outside, re.MULTILINE)]
 
 
-def _cells(assignment: Assignment, block: Block, ids: _Ids) -> Iterator[Json]:
+def _cells(assignment: Assignment, block: Block, ids: _Ids, before: list[Json]) -> Iterator[Json]:
     match block:
         case ProseBlock(cell=cell):
             yield _prose(cell, ids)
         case PlainBlock(cell=cell):
-            yield _code(ids.of_text(cell.body), cell.body)
+            yield from _plain(assignment, cell, ids)
         case SetupBlock(imports=imports, body=body):
             source = "\n\n".join(part for part in (imports, body) if part)
             yield _locked("setup", source, {"kind": "setup"})
+        case HandInBlock():
+            yield _hand_in(assignment, block, before)
         case GivenBlock():
             yield _given(block)
         case AnswerBlock():
@@ -149,6 +168,18 @@ def _prose(cell: Prose, ids: _Ids) -> Json:
     return made
 
 
+def _plain(assignment: Assignment, cell: Plain, ids: _Ids) -> Iterator[Json]:
+    if cell.picture is None:
+        yield _code(ids.of_text(cell.body), cell.body)
+        return
+    ours = {"kind": DRAWING, "picture": cell.picture}
+    yield _code(ids.of_text(cell.body), cell.body, None, ours)
+    picture = load_picture(assignment, cell.picture)
+    if picture is not None:
+        ours = {"kind": "picture", "picture": cell.picture}
+        yield _markdown(cell.picture_id, picture.markdown, None, ours)
+
+
 def _given(block: GivenBlock) -> Json:
     names = [one.name for one in block.objects]
     source = "\n\n\n".join(one.source for one in block.objects)
@@ -161,11 +192,37 @@ def _given(block: GivenBlock) -> Json:
     ours = {"kind": "given", "objects": [one.dotted for one in block.objects]}
     if not fold:
         return _locked(f"given-{name}"[:64], source, ours)
+    return _folded(f"given-{name}"[:64], f"Given: {', '.join(shown)} (open to read)", source, ours)
+
+
+def _folded(id_: str, title: str, source: str, ours: Json) -> Json:
     # Colab folds a cell whose first line is a #@title; JupyterLab one that hides its source.
-    titled = f"#@title Given: {', '.join(shown)} (open to read)\n{source}"
-    cell = _locked(f"given-{name}"[:64], titled, ours)
+    cell = _locked(id_, f"#@title {title}\n{source}", ours)
     cell["metadata"] |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     return cell
+
+
+def _hand_in(assignment: Assignment, block: HandInBlock, before: list[Json]) -> Json:
+    """The last cell: code that looks the file over, and a call that says what is asked for."""
+    asked = "".join(f"    {exercise!r},\n" for exercise in _asked(assignment, before))
+    call = f"look_over({assignment.name!r}, [\n{asked}])"
+    source = "\n\n\n".join([block.imports, *(one.source for one in block.objects), call])
+    ours = {"kind": "hand-in", "objects": [one.dotted for one in block.objects]}
+    return _folded("hand-in", "Is the file complete? (run me last)", source, ours)
+
+
+def _asked(assignment: Assignment, cells: list[Json]) -> Iterator[tuple[str, str, str, int]]:
+    """What `vae_course.handin.unfinished` is to know of each exercise."""
+    exercises = {exercise.id: exercise for exercise in assignment.exercises}
+    kinds = {MACHINE: "code", MANUAL: "words", TASK: "task"}
+    title = assignment.title
+    for index, cell in enumerate(cells):
+        exercise = exercises.get(cell["id"])
+        if cell["cell_type"] == "markdown":
+            title = (headings(exercise.body if exercise else cell["source"]) or [title])[-1]
+        if exercise:
+            given = cells[index + 1]["source"] if exercise.kind == TASK else exercise.body
+            yield exercise.id, kinds[exercise.kind], title, fingerprint(given)
 
 
 def _answer(block: AnswerBlock) -> Json:

@@ -46,6 +46,13 @@ CONVENTIONS = {
     "F": Import("torch.nn.functional", None, "F"),
 }
 
+# What every notebook ends with.
+HAND_IN = "vae_course.handin.look_over"
+HAND_IN_TEXT = (
+    "**Is your file complete?** Save it, then run this last cell: it looks over the file that you "
+    "are about to hand in, and says what is missing. It gives no points and takes none."
+)
+
 # Packages that no notebook may import: a release stands on its own.
 OURS = frozenset({"vae_course", "autograder"})
 
@@ -77,6 +84,18 @@ class SetupBlock(Block):
 class GivenBlock(Block):
     objects: tuple[Object, ...] = ()
     fold: bool | None = None
+
+
+@dataclass(frozen=True)
+class HandInBlock(Block):
+    """The last cell: it looks the file over before it is handed in.
+
+    It brings its own imports. It is for no exercise, nothing runs after it, and it should work
+    whatever became of the names above it.
+    """
+
+    objects: tuple[Object, ...] = ()
+    imports: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +158,7 @@ def outline(assignment: Assignment) -> Outline:
     placing = _Placing(assignment)
     for cell in assignment.cells:
         placing.place(cell)
-    blocks = _with_grade_cells(placing.blocks)
+    blocks = [*_with_grade_cells(placing.blocks), *_hand_in(assignment)]
     found = _check_names(assignment, blocks, placing)
     done = [_setup(block, found) if isinstance(block, SetupBlock) else block for block in blocks]
     return Outline(assignment, tuple(done), frozenset(found))
@@ -270,6 +289,16 @@ class _Placing:
             raise self.assignment.error(line, str(error)) from error
         self.available[one.dotted] = one
         self.line_of[one.dotted] = line
+
+
+def _hand_in(assignment: Assignment) -> list[Block]:
+    """The end of every notebook, which no text asks for."""
+    cell = Prose(assignment.cells[-1].line, HAND_IN_TEXT)
+    closure = needs([find_object(HAND_IN)])
+    return [
+        ProseBlock(cell),
+        HandInBlock(cell, closure.objects, import_block.render(closure.imports)),
+    ]
 
 
 def _with_grade_cells(blocks: list[Block]) -> list[Block]:

@@ -9,15 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from vae_course.authoring.assignment import choose_assignments
-from vae_course.authoring.verify import Report, Subject, load_subject, reveals, steps
+from vae_course.authoring.leaks import reveals
+from vae_course.authoring.subject import Subject, load_subject
+from vae_course.authoring.verify import Report, steps
 
 
 def verify_notebook(
-    subject: Subject, course: Path, cell_seconds: int, progress: Progress | None = None
+    subject: Subject,
+    course: Path,
+    cell_seconds: int,
+    progress: Progress | None = None,
+    whole: bool = False,
 ) -> Report:
-    """All checks of one assignment's notebooks."""
+    """All checks of one assignment's notebooks; with `whole`, a run in which nothing is shrunk."""
     report = Report(subject)
-    todo = list(steps(subject, course, cell_seconds, report))
+    todo = list(steps(subject, course, cell_seconds, report, whole))
     task = progress.add_task(subject.name, total=len(todo)) if progress else None
     for what, step in todo:
         if progress:
@@ -32,7 +38,11 @@ def verify_notebook(
 
 
 def show(
-    names: Iterable[str], course: Path, cell_seconds: int, console: Console | None = None
+    names: Iterable[str],
+    course: Path,
+    cell_seconds: int,
+    console: Console | None = None,
+    whole: bool = False,
 ) -> bool:
     """Verify the named assignments (all without names) and print; True if all is well."""
     subjects = [load_subject(name, course) for name in choose_assignments(names)]
@@ -40,7 +50,7 @@ def show(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     errors = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=errors, transient=True) as progress:
-        reports = [verify_notebook(one, course, cell_seconds, progress) for one in subjects]
+        reports = [verify_notebook(one, course, cell_seconds, progress, whole) for one in subjects]
     for report in reports:
         console.print(_table(report))
         revealed = reveals(report.subject)

@@ -85,6 +85,12 @@ PS1 = """
 
 Goals.
 
+<details>
+<summary>Hint 1: a number</summary>
+
+It has to do with *pi*.
+</details>
+
 ```{code-cell}
 ---
 setup: true
@@ -156,6 +162,12 @@ setup: true
 ---
 ```
 
+<details>
+<summary>A hint</summary>
+
+What is `side`?
+</details>
+
 ```{code-cell}
 ---
 given: tinyref.maths.area
@@ -170,6 +182,12 @@ solution: tinyref.shapes.Shape
 graded: sizes and areas
 ---
 ```
+
+<details>
+<summary>Hint 1: of what?</summary>
+
+Of four, it is two.
+</details>
 
 ```{code-cell}
 ---

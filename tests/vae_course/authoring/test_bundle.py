@@ -141,10 +141,10 @@ def test_data_note_knows_what_each_real_assignment_reads():
 
 
 def test_data_of_which_nothing_is_known_is_an_error(tiny):
-    tiny.write("tinyref/faces.py", "def load_faces():\n    return []\n")
+    tiny.write("tinyref/clouds.py", "def load_clouds():\n    return []\n")
     tiny.change("ps1.md", "given: tinyref.maths.twice",
-                "given: [tinyref.maths.twice, tinyref.faces.load_faces]")  # fmt: skip
-    with pytest.raises(CourseError, match=r"tinyref.faces.load_faces.*\[data.load_faces\]"):
+                "given: [tinyref.maths.twice, tinyref.clouds.load_clouds]")  # fmt: skip
+    with pytest.raises(CourseError, match=r"tinyref.clouds.load_clouds.*\[data.load_clouds\]"):
         bundle_files()
 
 

@@ -1,5 +1,6 @@
 """Source notebooks: formats, ids that outlive insertions, and what each kind of cell holds."""
 
+import ast
 import re
 
 import nbformat
@@ -8,7 +9,8 @@ from nbgrader.nbgraderformat import MetadataValidator
 
 from vae_course.authoring.assignment import load_assignment
 from vae_course.authoring.notebook import dumps, headings, loads, slug, source_notebook
-from vae_course.authoring.outline import outline
+from vae_course.authoring.outline import HAND_IN_TEXT, outline
+from vae_course.handin import fingerprint, unfinished
 
 
 def source(name="ps1"):
@@ -38,7 +40,7 @@ def test_ids_are_names_and_sections_and_never_positions(tiny):
     named = [id_ for id_ in before if not re.search("-[0-9a-f]{8}$", id_)]
     assert named == [
         *("colab-badge", "setup", "given-twice", "ps1_area_answer", "ps1_area_check"),
-        *("ps1_area", "ps1_why", "ps1_explore"),
+        *("ps1_area", "ps1_why", "ps1_explore", "hand-in"),
     ]
     tiny.change("ps1.md", "## Discs\n", "## Discs\n\n+++\n\nNew prose.\n\n```{code-cell}\n1\n```\n")
     after = [cell["id"] for cell in source()["cells"]]
@@ -91,6 +93,43 @@ def test_prose_and_plain_cells_carry_no_metadata(tiny):
         nbgrader = cell["metadata"].get("nbgrader")
         assert (nbgrader is None) == (cell["metadata"] == {})
         assert (nbgrader is None) == bool(re.search("badge|-[0-9a-f]{8}$", cell["id"]))
+
+
+def test_the_last_cell_knows_every_exercise_and_what_was_given(tiny):
+    tiny.change("ps1.md", "```{code-cell}\n---\nexercise: ps1_area", "### How large\n\n+++\n\n"
+                "```{code-cell}\n---\nexercise: ps1_area")  # fmt: skip
+    last = source()["cells"][-1]
+    assert last["id"] == "hand-in" and last["metadata"]["nbgrader"]["locked"]
+    assert last["metadata"]["cellView"] == "form"
+    call = ast.parse(last["source"]).body[-1].value
+    assert ast.literal_eval(call.args[0]) == "ps1"
+    asked = ast.literal_eval(call.args[1])
+    assert asked == [
+        ("ps1_area", "code", "How large", 0),
+        ("ps1_why", "words", "Words", fingerprint("*Your answer (at most 50 words):*")),
+        ("ps1_explore", "task", "Words", fingerprint(HAND_IN_TEXT)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["ps1", "ps2"])
+def test_an_untouched_release_lacks_every_exercise_and_its_runs(tiny, name):
+    built = tiny.build(name)
+    release = loads(built.release)
+    call = ast.parse(release["cells"][-1]["source"]).body[-1].value
+    asked = ast.literal_eval(call.args[1])
+    said = unfinished(release, asked)
+    titles = [title for _, _, title, _ in asked]
+    assert [line.split(": ")[0] for line in said[:-1]] == titles
+    assert "not run" in said[-1]
+    # Of the solved one, only the words are left to write.
+    said = unfinished(built.solved, asked)[:-1]
+    assert len(said) == sum(kind != "code" for _, kind, _, _ in asked)
+
+
+def test_colab_is_asked_for_a_gpu_and_nbgrader_leaves_it_so(tiny):
+    for made in (source(), loads(tiny.build("ps1").release)):
+        assert made["metadata"]["accelerator"] == "GPU"
+        assert made["metadata"]["colab"] == {"gpuType": "T4", "provenance": []}
 
 
 def test_text_round_trips_and_does_not_depend_on_the_order_of_keys(tiny):

@@ -26,6 +26,7 @@ def given(found):
 def test_answer_check_and_grade_stand_in_this_order(tiny):
     assert kinds(outline(load_assignment("ps1"))) == (
         "Prose Setup Prose Given Answer Check Grade Plain Prose Question Question".split()
+        + ["Prose", "HandIn"]
     )
 
 

@@ -6,18 +6,22 @@ import subprocess
 
 import pytest
 
-from vae_course.authoring import verify
+from vae_course.authoring import leaks, standing, teaching, verify
+from vae_course.authoring.assignment import list_assignments
 from vae_course.authoring.build import build_assignment, write
 from vae_course.authoring.course import load_course
-from vae_course.authoring.kernel import Failure, RunResult, run
+from vae_course.authoring.kernel import Failure, RunResult, Surroundings, run
 from vae_course.authoring.proof import show, verify_notebook
 from vae_course.authoring.reference import find_object
-from vae_course.authoring.verify import STATIC_CHECKS, Subject
+from vae_course.authoring.subject import Subject, load_subject, subject_of
+from vae_course.authoring.verify import STATIC_CHECKS, TEACHING_CHECKS
 from vae_course.errors import CourseError
+
+REAL = list_assignments()
 
 
 def subject(name: str) -> Subject:
-    return verify.subject_of(build_assignment(name))
+    return subject_of(build_assignment(name))
 
 
 def cell(found: Subject, id_: str):
@@ -34,18 +38,18 @@ def with_cell(found: Subject, source: str, kind: str = "code") -> Subject:
 
 
 @pytest.mark.parametrize("name", ["ps1", "ps2"])
-@pytest.mark.parametrize("check", STATIC_CHECKS)
+@pytest.mark.parametrize("check", STATIC_CHECKS | TEACHING_CHECKS)
 def test_good_notebooks_have_no_findings(tiny, name, check):
-    assert STATIC_CHECKS[check](subject(name)) == []
+    assert (STATIC_CHECKS | TEACHING_CHECKS)[check](subject(name)) == []
     assert verify.figure(check, subject(name))
 
 
-@pytest.mark.parametrize("name", ["ps1", "ps2"])
+@pytest.mark.parametrize("name", REAL)
 def test_the_real_notebooks_have_no_findings(name):
     found = subject(name)
-    for check in STATIC_CHECKS.values():
+    for check in (STATIC_CHECKS | TEACHING_CHECKS).values():
         assert check(found) == []
-    assert verify.check_badge(found) == []
+    assert standing.check_badge(found) == []
 
 
 AREA = "square = radius**2\nreturn math.pi * square * (RIGHT - LEFT) + 0.0 * twice(radius)"
@@ -68,19 +72,19 @@ PLANTED_BODY = function(AREA.replace("square", "r2"))
     ],
 )
 def test_a_solutions_body_is_found_wherever_it_hides(tiny, source, kind):
-    found = verify.check_bodies(with_cell(subject("ps1"), source, kind))
+    found = leaks.check_bodies(with_cell(subject("ps1"), source, kind))
     assert [one.cell for one in found] == ["planted"]
     assert "ps1_area (ps1) asks for" in str(found[0])
 
 
 def test_a_later_assignments_solution_is_a_leak_and_an_earlier_ones_is_a_reveal(tiny):
     shape = find_object("tinyref.shapes.Shape").source
-    leaks = verify.check_bodies(with_cell(subject("ps1"), shape))
-    assert {one.cell for one in leaks} == {"planted"} and "ps2_shape (ps2)" in str(leaks[0])
+    found = leaks.check_bodies(with_cell(subject("ps1"), shape))
+    assert {one.cell for one in found} == {"planted"} and "ps2_shape (ps2)" in str(found[0])
     # ps2 gives `area`, which ps1 asks for.
-    assert verify.check_bodies(subject("ps2")) == []
-    assert verify.reveals(subject("ps2")) == ["ps1_area (area)"]
-    assert verify.reveals(subject("ps1")) == []
+    assert leaks.check_bodies(subject("ps2")) == []
+    assert leaks.reveals(subject("ps2")) == ["ps1_area (area)"]
+    assert leaks.reveals(subject("ps1")) == []
 
 
 @pytest.mark.parametrize(
@@ -92,14 +96,14 @@ def test_a_later_assignments_solution_is_a_leak_and_an_earlier_ones_is_a_reveal(
     ],
 )
 def test_a_telling_expression_is_found_in_any_cell(tiny, source, kind):
-    found = verify.check_statements(with_cell(subject("ps2"), source, kind))
+    found = leaks.check_statements(with_cell(subject("ps2"), source, kind))
     assert [one.cell for one in found] == ["planted"]
     assert "ps2_shape" in str(found[0])
 
 
 def test_idioms_of_a_solution_are_no_finding(tiny):
     found = subject("ps2")
-    assert verify.check_statements(with_cell(found, "x = float(size)\ny = len(x.scaled)")) == []
+    assert leaks.check_statements(with_cell(found, "x = float(size)\ny = len(x.scaled)")) == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def test_idioms_of_a_solution_are_no_finding(tiny):
     ],
 )
 def test_what_should_be_hidden_is_found(tiny, source, kind, words):
-    found = verify.check_hidden(with_cell(subject("ps1"), source, kind))
+    found = leaks.check_hidden(with_cell(subject("ps1"), source, kind))
     assert found and all(one.cell == "planted" for one in found)
     assert any(words in str(one) for one in found)
 
@@ -133,7 +137,7 @@ def test_a_stub_that_is_not_the_references_own_is_found(tiny, old, new):
     answer = cell(found, "ps1_area_answer")
     assert old in answer["source"]
     answer["source"] = answer["source"].replace(old, new)
-    assert [one.cell for one in verify.check_stubs(found)] == ["ps1_area_answer"]
+    assert [one.cell for one in leaks.check_stubs(found)] == ["ps1_area_answer"]
 
 
 @pytest.mark.parametrize(
@@ -152,34 +156,34 @@ def test_a_class_stub_is_held_to_its_skeleton(tiny, old, new):
     answer = cell(found, "ps2_shape_answer")
     assert answer["source"].count(old) == 1
     answer["source"] = answer["source"].replace(old, new)
-    assert "ps2_shape_answer" in {one.cell for one in verify.check_stubs(found)}
+    assert "ps2_shape_answer" in {one.cell for one in leaks.check_stubs(found)}
 
 
 def test_a_starter_keeps_the_signature(tiny):
     found = subject("ps2")
     answer = cell(found, "ps2_halve_answer")
     answer["source"] = answer["source"].replace("x: float", "x: float, y: float")
-    assert "takes other arguments" in str(verify.check_stubs(found)[0])
+    assert "takes other arguments" in str(leaks.check_stubs(found)[0])
 
 
 def test_a_starter_that_is_the_solution_is_a_leak(tiny):
     one = find_object("tinyref.shapes.Shape")
     tiny.change("ps2.md", "points: 1.5\n", "points: 1.5\nstart: true\n")
     tiny.change("ps2.md", "sizes and areas\n---\n", f"sizes and areas\n---\n{one.source}\n")
-    assert "ps2_shape_answer" in {f.cell for f in verify.check_bodies(subject("ps2"))}
+    assert "ps2_shape_answer" in {f.cell for f in leaks.check_bodies(subject("ps2"))}
 
 
 @pytest.mark.parametrize(
     "line", ["import pandas", "from safetensors import x", "import vae_course"]
 )
 def test_an_import_that_colab_has_not_is_found(tiny, line):
-    found = verify.check_imports(with_cell(subject("ps1"), f"if True:\n    {line}"))
+    found = standing.check_imports(with_cell(subject("ps1"), f"if True:\n    {line}"))
     assert [one.cell for one in found] == ["planted"]
 
 
 def test_colabs_packages_and_the_standard_library_are_fine(tiny):
     line = "import torch, sklearn.decomposition, os, PIL.Image\nfrom google.colab import files"
-    assert verify.check_imports(with_cell(subject("ps1"), line)) == []
+    assert standing.check_imports(with_cell(subject("ps1"), line)) == []
 
 
 def test_stale_notebooks_are_found_with_the_cell(tiny):
@@ -205,6 +209,61 @@ def test_points_that_changed_or_went_missing_are_found(tiny):
     assert [one.cell for one in verify.check_points(found)] == ["ps1_area", "ps1_why"]
 
 
+# ---- what helps to learn ----------------------------------------------------------------------
+
+
+def test_an_exercise_without_a_hint_is_found_and_a_hint_serves_one_exercise(tiny):
+    tiny.change("ps2.md", "<summary>Hint 1: of what?</summary>", "<summary>A remark</summary>")
+    (found,) = teaching.check_hints(subject("ps2"))
+    assert found.cell == "ps2_halve" and "no folded hint" in str(found)
+
+
+def test_a_hint_may_stand_below_the_blank(tiny):
+    found = subject("ps1")
+    hint = next(c for c in found.release["cells"] if "Hint 1" in c["source"])
+    found.release["cells"].remove(hint)
+    assert [one.cell for one in teaching.check_hints(found)] == ["ps1_area"]
+    ids = [c["id"] for c in found.release["cells"]]
+    found.release["cells"].insert(ids.index("ps1_area"), hint)
+    assert teaching.check_hints(found) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "words"),
+    [
+        ("<details>\n<summary>A</summary>\n\ntext", "1 <details> without </details>"),
+        ("</details>", "</details> after nothing"),
+        ("<details>\n\ntext\n</details>", "</details> after <details>"),
+        ("<summary>A</summary>", "<summary> after nothing"),
+        ("<details>\n<summary>A\n\ntext\n</details>", "</details> after <summary>"),
+        ("<details>\n<summary>A</summary>\n*text*\n</details>", "an empty line is missing"),
+    ],
+)
+def test_folds_that_would_not_unfold_are_found(tiny, markdown, words):
+    found = teaching.check_hints(with_cell(subject("ps1"), markdown, "markdown"))
+    assert [one.cell for one in found] == ["planted"] and words in str(found[0])
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "<details>\n<summary>A</summary>\n\n<details>\n<summary>B</summary>\n\nx\n</details>\n</details>",
+        "Write `<details>` in\n\n```\n<summary>\n```\n",
+    ],
+)  # fmt: skip
+def test_folds_inside_folds_and_in_code_are_fine(tiny, markdown):
+    assert teaching.check_hints(with_cell(subject("ps1"), markdown, "markdown")) == []
+
+
+def test_pictures_without_a_file_or_without_words_are_found(tiny):
+    named = "```{code-cell}\n---\npicture: ps1_disc\n---\nvalue"
+    tiny.change("ps1.md", "```{code-cell}\nvalue", named)
+    (found,) = teaching.check_pictures(subject("ps1"))
+    assert "ps1_disc.png: missing" in str(found)
+    (_, found) = teaching.check_pictures(with_cell(subject("ps1"), "![](data:x)", "markdown"))
+    assert found.cell == "planted" and "without words" in str(found)
+
+
 # ---- badges -----------------------------------------------------------------------------------
 
 
@@ -217,35 +276,35 @@ def test_points_that_changed_or_went_missing_are_found(tiny):
     ],
 )
 def test_the_source_repository_may_not_be_named(tiny, url):
-    found = verify.check_badge(with_cell(subject("ps1"), f"See [this]({url}).", "markdown"))
+    found = standing.check_badge(with_cell(subject("ps1"), f"See [this]({url}).", "markdown"))
     assert [one.cell for one in found] == ["planted"]
 
 
 def test_a_badge_that_names_a_remote_of_this_checkout_is_found(tiny):
     public = load_course().public_repository
-    found = verify.check_badge(subject("ps1"), remotes=(public,))
+    found = standing.check_badge(subject("ps1"), remotes=(public,))
     assert "holds the solutions" in str(found[0])
-    assert verify.check_badge(subject("ps1"), remotes=("someone/else",)) == []
+    assert standing.check_badge(subject("ps1"), remotes=("someone/else",)) == []
 
 
 def test_a_missing_badge_is_found(tiny):
     found = subject("ps1")
     found.release["cells"][0]["source"] = "# no badge"
-    assert "no badge for" in str(verify.check_badge(found)[0])
+    assert "no badge for" in str(standing.check_badge(found)[0])
 
 
 def test_remotes_are_read_from_git(tmp_path):
     git = ["git", "-C", str(tmp_path)]
     subprocess.run([*git, "init", "-q"], check=True)
-    assert verify.git_remotes(tmp_path) == ()
+    assert standing.git_remotes(tmp_path) == ()
     for name, url in (
         ("a", "https://github.com/one/two.git"),
         ("b", "git@example.org:three/four.git"),
         ("c", "ssh://git@example.org:22/group/five/six"),
     ):
         subprocess.run([*git, "remote", "add", name, url], check=True)
-    assert verify.git_remotes(tmp_path) == ("five/six", "one/two", "three/four")
-    assert verify.git_remotes(tmp_path / "nowhere") == ()
+    assert standing.git_remotes(tmp_path) == ("five/six", "one/two", "three/four")
+    assert standing.git_remotes(tmp_path / "nowhere") == ()
 
 
 # ---- runs -------------------------------------------------------------------------------------
@@ -324,14 +383,41 @@ def test_verify_of_a_notebook_as_it_lies_on_disk(tiny, capsys):
     assert show(["ps1"], tiny.course, 60)
     said = capsys.readouterr().out
     assert "reveals of earlier assignments: none" in said
-    for check in [*STATIC_CHECKS, "badge", "to first blank", "solved runs"]:
+    for check in [*STATIC_CHECKS, *TEACHING_CHECKS, "badge", "to first blank", "solved runs"]:
         assert check in said
+    assert "whole run" not in said
+
+
+def test_a_whole_run_shrinks_nothing_and_takes_no_longer_than_it_may(tiny, monkeypatch):
+    tiny.change("ps1.md", "value = area(2.0)", "value = area(2.0)\nassert not FULL_RUN, 'in full'")
+    write(tiny.course, build_assignment("ps1"))
+    report = verify_notebook(load_subject("ps1", tiny.course), tiny.course, 60, whole=True)
+    assert report.findings["solved runs"] == []
+    (finding,) = report.findings["whole run"]
+    assert "AssertionError: in full" in str(finding)
+    monkeypatch.setattr(verify, "LONGEST_WHOLE_RUN", 0)
+    report = verify_notebook(load_subject("ps1", tiny.course), tiny.course, 60)
+    assert "over 0 s" in str(report.findings["solved runs"])
+
+
+def test_notebooks_run_with_neither_data_nor_network(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
+    asked = (
+        "import os, urllib.request\nassert not os.environ['VAE_COURSE_DATA']\n"
+        "urllib.request.urlopen('http://example.org', timeout=20)"
+    )
+    result = run(code_notebook(asked), (), 60)
+    assert result.failure.name == "URLError" and "refused" in result.failure.message
+    around = Surroundings(data=tmp_path, offline=False)
+    seen = f"import os\nassert os.environ['VAE_COURSE_DATA'] == {str(tmp_path)!r}\nassert not any("
+    seen += "value.endswith(':9') for name, value in os.environ.items() if 'proxy' in name.lower())"
+    assert run(code_notebook(seen), (), 60, around).failure is None
 
 
 def test_a_solved_notebook_that_fails_is_named(tiny):
     tiny.change("ps1.md", "value = area(2.0)", "value = area(2.0) / 0")
     write(tiny.course, build_assignment("ps1"))
-    report = verify_notebook(verify.load_subject("ps1", tiny.course), tiny.course, 60)
+    report = verify_notebook(load_subject("ps1", tiny.course), tiny.course, 60)
     assert not report.ok
     (finding,) = report.findings["solved runs"]
     assert "ZeroDivisionError" in str(finding) and "discs-" in finding.cell
@@ -339,23 +425,23 @@ def test_a_solved_notebook_that_fails_is_named(tiny):
 
 def test_missing_and_damaged_notebooks_are_one_line(tiny):
     with pytest.raises(CourseError, match=r"source/ps1/ps1.ipynb: missing; run vae-course build"):
-        verify.load_subject("ps1", tiny.course)
+        load_subject("ps1", tiny.course)
     write(tiny.course, build_assignment("ps1"))
     (tiny.course / "release/ps1/ps1.ipynb").write_text("{")
     with pytest.raises(CourseError, match=r"release/ps1/ps1.ipynb: can not be read") as caught:
-        verify.load_subject("ps1", tiny.course)
+        load_subject("ps1", tiny.course)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["ps1", "ps2"])
+@pytest.mark.parametrize("name", REAL)
 def test_the_real_notebooks_run(name, tmp_path):
     write(tmp_path, build_assignment(name))
-    report = verify_notebook(verify.load_subject(name, tmp_path), tmp_path, 300)
+    report = verify_notebook(load_subject(name, tmp_path), tmp_path, 300, whole=True)
     assert [str(f) for found in report.findings.values() for f in found] == []
 
 
 def test_compare_stub_accepts_an_init_that_only_calls_super():
     code = "class A:\n    def __init__(self):\n        '''Make.'''\n        super().__init__()"
     node = ast.parse(code).body[0]
-    assert verify.compare_stub(node, node) == []
+    assert leaks.compare_stub(node, node) == []

@@ -1,0 +1,1395 @@
+"""ps3, the Bernoulli VAE on black-and-white images: what each exercise must show."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal
+
+from autograder import expect
+from autograder.checks import reference
+from autograder.checks.common import (
+    FIT,
+    draws_afresh,
+    has_size,
+    is_nonlinear,
+    is_raw,
+    judges_rows_apart,
+    reaches_every_parameter,
+    uses_generator,
+)
+from autograder.criterion import Criterion, criterion
+from autograder.draw import Draw
+from autograder.student import Module, Ref, Student, StudentError, unfit
+
+PER_IMAGE = "one number for each image"
+
+
+def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Black-and-white images, by a threshold and by chance."""
+    grey = draw.uniform(3, 1, 4, 7)
+    # Nothing lies near a threshold, where > and >= would differ.
+    grey = torch.where((grey * 20 % 1 - 0.5).abs() > 0.45, grey + 0.01, grey).clamp(0.005, 0.995)
+
+    @criterion("by a threshold", 0.75)
+    def threshold() -> str | None:
+        for settings, level in (({}, 0.5), ({"threshold": 0.2}, 0.2), ({"threshold": 0.8}, 0.8)):
+            got = student.call("binarize", grey, **settings)
+            want = (grey > level).float()
+            problem = expect.shape(got, want.shape, "the result") or _is_black_or_white(
+                got, "the result of `binarize`"
+            )
+            if problem:
+                return problem
+            if expect.alike(got.float(), 1 - want):
+                return "Black and white are swapped: bright pixels become 0."
+            if not expect.alike(got.float(), want):
+                side = "more" if float(got.float().sum()) > float(want.sum()) else "fewer"
+                return (
+                    f"With a threshold of {level:g}, {side} pixels are 1 than are brighter than it."
+                )
+        return _is_left_alone(student, "binarize", grey)
+
+    @criterion("by chance, with each pixel's grey as its probability", 1)
+    def chance() -> str | None:
+        count = 3000
+        levels = torch.tensor([0.0, 0.1, 0.35, 0.6, 0.9, 1.0])
+        got = student.call("binarize_randomly", levels.expand(count, 6), seed=draw.seed())
+        what = "the result of `binarize_randomly`"
+        if problem := expect.shape(got, (count, 6), what) or _is_black_or_white(got, what):
+            return problem
+        got = got.double()
+        if expect.alike(got, (levels > 0.5).double().expand(count, 6)):
+            return "`binarize_randomly` cuts at one half: nothing is drawn."
+        if expect.alike(got, got[:1].expand_as(got)):
+            return "Images that are alike all become the same picture: each needs its own draw."
+        share = got.mean(0)
+        error = (levels * (1 - levels) / count).sqrt() * expect.STANDARD_ERRORS + 1e-6
+        if bool(((share - levels).abs() > error).any()):
+            seen = ", ".join(f"{float(s):.2f}" for s in share)
+            return (
+                "Of many pixels of grey 0, 0.1, 0.35, 0.6, 0.9 and 1, these shares become 1: "
+                f"{seen}."
+            )
+        together = torch.corrcoef(got[:, 1:5].T) - torch.eye(4)
+        if float(together.abs().max()) > expect.STANDARD_ERRORS / math.sqrt(count):
+            return "Pixels of one image are drawn together: each needs a draw of its own."
+        return _is_left_alone(student, "binarize_randomly", grey)
+
+    @criterion("the generator decides the draw, and every call draws afresh", 0.25)
+    def generator() -> str | None:
+        return _is_random(student, "binarize_randomly", "the drawn image", grey)
+
+    yield from (threshold, chance, generator)
+
+
+def mlp(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Fully connected layers at the right initial scale."""
+    seed = draw.seed()
+    sizes = (6, 9, 5, 11)
+
+    def build(*sizes: int, seed: int = seed) -> Module:
+        return Module.build(student, "make_mlp", sizes, seed=seed)
+
+    @criterion("the layers: as many and as wide as asked for", 0.5)
+    def layers() -> str | None:
+        for widths in (sizes, (7, 4), (784, 200, 200)):
+            net = build(*widths)
+            what = f"a network of the sizes {widths}"
+            want = sum((a + 1) * b for a, b in itertools.pairwise(widths))
+            x = draw.normal(3, widths[0])
+            if problem := (
+                expect.shape(net(x), (3, widths[-1]), f"the output of {what}")
+                or has_size(net, want, what)
+                or judges_rows_apart(net, x, "the output")
+            ):
+                return problem
+        return None
+
+    @criterion("a ReLU between layers and nothing after the last", 0.75)
+    def activations() -> str | None:
+        net = build(5, 40, 40, 6)
+        x = draw.normal(8, 5)
+        linear = build(5, 6)
+        if problem := is_nonlinear(net, x[:4], x[4:], "the output"):
+            return problem
+        if problem := is_raw(net, x, "the output"):
+            return problem
+        # Without biases a network of ReLUs answers twice the input with twice the output.
+        _clear_biases(net)
+        if not expect.alike(net(2 * x), 2 * net(x), rtol=1e-3, atol=1e-4):
+            return "Between the layers stands something that bends where a ReLU is straight."
+        _clear_biases(linear)
+        if not expect.alike(linear(x) + linear(-x), torch.zeros(8, 6)):
+            return "With two sizes there is one linear layer, and nothing before or after it."
+        hidden = build(1, 4000, 1)
+        _clear_biases(hidden)
+        weights = [p for p in hidden.parameters() if p.ndim == 2]
+        line = torch.tensor([[1.0], [-1.0]])
+        want = (line @ weights[0].T).clamp_min(0) @ weights[1].T
+        if weights[0].shape == (4000, 1) and not expect.alike(hidden(line), want, atol=1e-3):
+            return "Between the layers stands something else than a ReLU."
+        return None
+
+    @criterion("the weights' initial scale, and biases of zero", 1.5)
+    def scale() -> str | None:
+        widths = (300, 120, 700, 250)
+        parameters = build(*widths).parameters()
+        matrices = [p for p in parameters if p.ndim == 2]
+        if len(matrices) != 3:
+            return f"Three layers have {len(matrices)} matrices of weights, where 3 were expected."
+        ratios = []
+        for weights, (fan_in, fan_out) in zip(matrices, itertools.pairwise(widths), strict=True):
+            values = weights.double().flatten()
+            if float(values.std()) == 0:
+                return "All weights of a layer are the same, so all its units stay the same."
+            limit = expect.STANDARD_ERRORS * float(values.std()) / math.sqrt(len(values))
+            if abs(float(values.mean())) > limit:
+                return "The weights of a layer do not have a mean of zero."
+            ratios.append((float(values.std()) / math.sqrt(2 / fan_in), fan_in, fan_out))
+        # The standard error of a ratio is 1 / sqrt(2 * 36,000) = 0.004 or less.
+        if not all(abs(ratio - 1) < 0.025 for ratio, _, _ in ratios):
+            return _explain_scale(ratios)
+        for weights in matrices:
+            values = (weights / weights.std()).double().flatten()[:20_000]
+            fourth = float((values - values.mean()).pow(4).mean())
+            if abs(fourth - 3) > expect.STANDARD_ERRORS * math.sqrt(96 / len(values)):
+                return "The weights have the right spread and are not drawn from a normal one."
+        if any(bool(p.any()) for p in parameters if p.ndim == 1):
+            return "Biases do not start at zero."
+        return None
+
+    @criterion("a draw of its own for every network", 0.25)
+    def fresh() -> str | None:
+        first, second = build(*sizes, seed=1).parameters(), build(*sizes, seed=2).parameters()
+        return expect.different(
+            [p for p in first if p.ndim == 2],
+            [p for p in second if p.ndim == 2],
+            "Two networks start with the very same weights: is a seed set inside?",
+        )
+
+    yield from (layers, activations, scale, fresh)
+
+
+def log_likelihood(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """log p(x) of Bernoulli pixels, from logits."""
+    name = "bernoulli_log_likelihood"
+    x = (draw.uniform(3, 7) < 0.5).float()
+    x[0, 0], x[0, 1] = 0, 1
+    logits = draw.normal(3, 7, std=2.0)
+    sizes = {"pixels": 7, "images": 3}
+
+    @criterion("one number for each image", 0.5)
+    def shape() -> str | None:
+        return expect.first(
+            expect.shape(
+                student.call(name, x[:batch].view(size), logits[:batch].view(size)),
+                (batch,),
+                what,
+                PER_IMAGE,
+            )
+            for batch, size, what in (
+                (3, (3, 7), "the log-likelihood"),
+                (1, (1, 7), "the log-likelihood for a batch of one"),
+                (3, (3, 1, 7, 1), "the log-likelihood for images"),
+            )
+        )
+
+    @criterion("the value", 1)
+    def value() -> str | None:
+        want = Bernoulli(logits=logits).log_prob(x).sum(1)
+        got = student.call(name, x, logits)
+        if problem := expect.close(got, want, "the log-likelihood", sizes=sizes):
+            return _recognise(got, _likelihood_mistakes(x, logits)) or problem
+        flat = student.call(name, x, torch.zeros(3, 7))
+        even = torch.full((3,), -7 * math.log(2))
+        return expect.close(flat, even, "at logits of zero the log-likelihood")
+
+    @criterion("huge logits", 1)
+    def extremes() -> str | None:
+        for size in (60.0, 300.0, 1e4):
+            far = size * torch.where(draw.uniform(3, 7) < 0.5, -1.0, 1.0)
+            far[0, :2] = torch.tensor([size, -size])  # x is 0 and 1 there: both entirely wrong
+            want = -torch.where(x == (far > 0).float(), 0.0, far.abs()).sum(1)
+            got = student.call(name, x, far)
+            what = f"at logits of {size:g} and {-size:g} the log-likelihood"
+            if problem := expect.close(got, want, what):
+                return (
+                    f"{problem} A probability of exactly 0 or 1 can not be taken back to a logit: "
+                    "is a sigmoid computed on the way?"
+                )
+        return None
+
+    @criterion("gradients with respect to the logits", 0.5)
+    def gradient() -> str | None:
+        weights = draw.uniform(3, low=0.5, high=2.0)
+        found = student.gradients(name, x, logits, wrt=(1,), cotangent=weights).inputs[0]
+        want = weights[:, None] * (x - torch.sigmoid(logits))
+        if problem := expect.gradient(found, want, "the logits", sizes=sizes):
+            return problem
+        far = torch.tensor([[500.0, -500.0]])
+        ones = torch.tensor([[0.0, 1.0]])
+        found = student.gradients(name, ones, far, wrt=(1,)).inputs[0]
+        return expect.gradient(found, torch.tensor([[-1.0, 1.0]]), "logits of 500 and -500")
+
+    yield from (shape, value, extremes, gradient)
+
+
+def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The divergence in closed form, from standard deviations."""
+    name = "gaussian_kl_from_std"
+    mu, std = draw.normal(3, 5, std=1.5), draw.uniform(3, 5, low=0.2, high=2.5)
+    sizes = {"latent dimensions": 5, "examples": 3}
+    zeros, ones = torch.zeros(3, 5), torch.ones(3, 5)
+
+    def compare(mu: Tensor, std: Tensor, what: str) -> str | None:
+        want = reference().call(name, mu, std)
+        return expect.close(student.call(name, mu, std), want, what, sizes=sizes)
+
+    @criterion("one number for each example", 0.5)
+    def shape() -> str | None:
+        return expect.first(
+            expect.shape(student.call(name, mu[:batch], std[:batch]), (batch,), what, PER_IMAGE)
+            for batch, what in ((3, "the divergence"), (1, "the divergence for a batch of one"))
+        )
+
+    @criterion("the value", 1.25)
+    def value() -> str | None:
+        problem = compare(mu, std, "the divergence")
+        if problem is None:
+            return compare(zeros, ones, "the divergence of the prior from itself")
+        known = _recognise(student.call(name, mu, std), _divergence_mistakes(mu, std))
+        if known:
+            return known
+        if compare(mu, ones, "") is None:
+            return f"{problem} Where all deviations are 1 it is right: look at what `std` does."
+        if compare(zeros, std, "") is None:
+            return f"{problem} Where all means are 0 it is right: look at what `mu` does."
+        return problem
+
+    @criterion("the gradients with respect to mu and std", 0.75)
+    def gradient() -> str | None:
+        weights = draw.uniform(3, low=0.5, high=2.0)
+        found = student.gradients(name, mu, std, wrt=(0, 1), cotangent=weights).inputs
+        want = (weights[:, None] * mu, weights[:, None] * (std - 1 / std))
+        return expect.first(
+            expect.gradient(*pair, what, sizes=sizes)
+            for *pair, what in zip(found, want, ("`mu`", "`std`"), strict=True)
+        )
+
+    @criterion("tiny and large deviations, many dimensions, leading dimensions", 0.5)
+    def extremes() -> str | None:
+        tiny = torch.full((3, 5), 1e-6) * draw.uniform(3, 5, low=1, high=5)
+        many = draw.uniform(3, 300, low=0.05, high=0.3)
+        return (
+            compare(mu, tiny, "for deviations near 0.000001 the divergence")
+            or compare(mu, draw.uniform(3, 5, low=200, high=900), "for large deviations it")
+            or compare(torch.zeros_like(many), many, "for 300 latent dimensions the divergence")
+            or compare(
+                draw.normal(2, 3, 5),
+                draw.uniform(2, 3, 5, low=0.5, high=2),
+                "for inputs of shape (2, 3, 5) the divergence",
+            )
+        )
+
+    yield from (shape, value, gradient, extremes)
+
+
+def model(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The whole model, in small and in the published sizes."""
+    seed = draw.seed()
+    x = (draw.uniform(4, 1, 3, 4) < 0.5).float()
+
+    def build(pixels: int = 12, hidden: tuple = (9, 6), latent: int = 5) -> Module:
+        return Module.build(student, "BernoulliVAE", pixels, hidden, latent, seed=seed)
+
+    @criterion("encode, decode and forward: shapes, for a single image too", 1)
+    def shapes() -> str | None:
+        for hidden in ((9,), (9, 6), (8, 7, 6)):
+            vae = build(hidden=hidden)
+            for batch in (4, 1):
+                for images in (x[:batch], x[:batch].flatten(1)):
+                    what = f"for images of shape {tuple(images.shape)}"
+                    encoded = vae.call("encode", images)
+                    if problem := _is_posterior(encoded, batch, 5, f"{what}, what `encode` gives"):
+                        return problem
+                    logits, mu, std = _outputs(vae, images, seed=1)
+                    if problem := (
+                        expect.shape(vae.call("decode", mu), (batch, 12), "what `decode` gives")
+                        or expect.shape(logits, (batch, 12), f"{what}, the first output")
+                        or _is_posterior((mu, std), batch, 5, f"{what}, what a forward pass gives")
+                        or expect.same(
+                            [mu, std],
+                            list(encoded),
+                            "A forward pass gives another `mu` and `std` than `encode` does for "
+                            "the same image.",
+                        )
+                    ):
+                        return problem
+        return None
+
+    @criterion("the number of parameters", 1)
+    def size() -> str | None:
+        cases = [(784, (200,), 100), (784, (200, 100), 2), (12, (9, 6, 8), 5)]
+        for pixels, hidden, latent in cases:
+            want = _parameters(pixels, hidden, latent)
+            what = f"a model of {pixels} pixels, hidden sizes {hidden} and {latent} latents"
+            vae = build(pixels, hidden, latent)
+            if problem := has_size(vae, want, what):
+                unmirrored = want - _chain(latent, *reversed(hidden), pixels)
+                if vae.size() == unmirrored + _chain(latent, *hidden, pixels):
+                    return f"{problem} The decoder takes the hidden layers in the encoder's order."
+                if vae.size() == want - (hidden[-1] + 1) * latent:
+                    return (
+                        f"{problem} As many are missing as the encoder needs to say two things "
+                        "about each latent dimension."
+                    )
+                return problem
+        default = Module.build(student, "BernoulliVAE", seed=seed)
+        return has_size(default, 374_984, "a model with the default sizes")
+
+    @criterion("mu is any real number, std a softplus that never reaches zero", 1.25)
+    def posterior() -> str | None:
+        vae = build(12, (40, 30), 16)
+        noise = draw.normal(7, 12)
+        mu, std = vae.call("encode", noise)
+        if problem := _is_posterior((mu, std), 7, 16, "what `encode` gives"):
+            return problem
+        return (
+            expect.different(mu, std, "`mu` and `std` are one and the same.")
+            or is_raw(lambda z: vae.call("encode", z)[0], noise, "`mu`")
+            or _is_softplus(vae, noise)
+        )
+
+    @criterion("decode gives logits, and both halves have hidden layers", 0.75)
+    def logits() -> str | None:
+        vae = build(12, (30, 20), 5)
+        z, images = draw.normal(8, 5), draw.normal(8, 12)
+
+        def decode(z: Tensor) -> Tensor:
+            return vae.call("decode", z)
+
+        if problem := is_raw(decode, z, "what `decode` gives"):
+            return f"{problem} A logit is any real number; the sigmoid belongs to the likelihood."
+        return is_nonlinear(decode, z[:4], z[4:], "what `decode` gives") or is_nonlinear(
+            lambda x: vae.call("encode", x)[0], images[:4], images[4:], "`mu`"
+        )
+
+    @criterion("forward decodes a draw from the posterior", 1.25)
+    def sampling() -> str | None:
+        return _follows_posterior(build(12, (20,), 3), x, draw, student.define(FIT)["fit"])
+
+    @criterion("randomness: fresh at each call, and decided by the generator", 0.25)
+    def randomness() -> str | None:
+        vae = build()
+
+        def decoded(**source) -> Tensor:
+            return _outputs(vae, x, **source)[0]
+
+        return draws_afresh(decoded, "what a forward pass decodes") or uses_generator(
+            decoded, "what a forward pass decodes"
+        )
+
+    @criterion("gradients reach every parameter", 0.5)
+    def gradients() -> str | None:
+        # Through the logits alone: mu and std also stand beside them in the result.
+        through = [torch.ones(20, 12), None, None]
+        vae = build(12, (9, 6), 5)
+        return reaches_every_parameter(vae, draw.normal(20, 12), seed=seed, cotangent=through)
+
+    yield from (shapes, size, posterior, logits, sampling, randomness, gradients)
+
+
+TOLD = '''
+import torch
+from torch import nn
+
+
+class Told(nn.Module):
+    """Answers any images with the logits, mu and std that it was told, and some noise on top."""
+
+    def __init__(self, logits, mu, std, spread=0.0):
+        super().__init__()
+        self.logits, self.mu, self.std = (nn.Parameter(t.clone()) for t in (logits, mu, std))
+        self.spread = spread
+
+    def forward(self, x, generator=None):
+        noise = torch.randn(self.logits.shape, generator=generator)
+        logits = self.logits + self.spread * noise
+        return logits[: len(x)], self.mu[: len(x)], self.std[: len(x)]
+'''
+
+
+def terms(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The negative ELBO and its parts."""
+    name = "bernoulli_terms"
+    x = (draw.uniform(3, 1, 3, 4) < 0.5).float()
+    logits = draw.normal(3, 12, std=2.0)
+    mu, std = draw.normal(3, 5), draw.uniform(3, 5, low=0.3, high=2.0)
+    sizes = {"pixels": 12, "latent dimensions": 5, "images": 3}
+
+    def build(spread: float = 0.0) -> Module:
+        told = student.define(TOLD)["Told"]
+        return Module.build(student, told, logits, mu, std, spread=spread)
+
+    def ask(images: Tensor = x, model: Module | None = None, **source) -> dict[str, Tensor]:
+        got = student.call(name, (model or build()).ref, images, **source)
+        if not isinstance(got, dict) or not {"loss", "nll", "kl"} <= got.keys():
+            raise unfit(
+                f'The result is {expect.describe(got)}, where a dict of "loss", "nll" and "kl" '
+                "was expected."
+            )
+        return got
+
+    @criterion("a dict of three terms, one number for each image in each", 0.5)
+    def shape() -> str | None:
+        cases = ((x, 3, ""), (x.flatten(1), 3, " for rows of pixels"), (x[:1], 1, " for one image"))
+        return expect.first(
+            expect.shape(ask(images)[key], (batch,), f'"{key}"{what}', PER_IMAGE)
+            for images, batch, what in cases
+            for key in ("nll", "kl", "loss")
+        )
+
+    @criterion("the negative log-likelihood", 0.75)
+    def nll() -> str | None:
+        pixels = x.flatten(1)
+        want = -Bernoulli(logits=logits).log_prob(pixels).sum(1)
+        got = ask()["nll"]
+        problem = expect.close(got, want, '"nll"', sizes=sizes)
+        if problem is None or _is_own(
+            student, got, "bernoulli_log_likelihood", pixels, logits, sign=-1
+        ):
+            return None
+        return _recognise(got, _likelihood_mistakes(pixels, logits, sign=-1)) or problem
+
+    @criterion("the divergence", 0.5)
+    def divergence() -> str | None:
+        want = reference().call("gaussian_kl_from_std", mu, std)
+        got = ask()["kl"]
+        problem = expect.close(got, want, '"kl"', sizes=sizes)
+        if problem is None or _is_own(student, got, "gaussian_kl_from_std", mu, std):
+            return None
+        return _recognise(got, _divergence_mistakes(mu, std)) or problem
+
+    @criterion("the loss: the negative of the bound", 0.75)
+    def loss() -> str | None:
+        got = ask()
+        if problem := expect.first(
+            expect.shape(got[key], (3,), f'"{key}"') for key in ("loss", "nll", "kl")
+        ):
+            return problem
+        if expect.alike(got["loss"], got["nll"] + got["kl"], atol=1e-3):
+            return None
+        if expect.alike(got["loss"], -(got["nll"] + got["kl"]), atol=1e-3):
+            return (
+                '"loss" is the bound itself. Training makes a loss smaller, and the bound is to '
+                "become larger: what has to be done with its sign?"
+            )
+        if expect.alike(got["loss"], got["nll"] - got["kl"], atol=1e-3):
+            return (
+                'The divergence is subtracted in "loss". It is subtracted in the bound: what does '
+                "that make it in the bound's negative?"
+            )
+        return expect.close(got["loss"], got["nll"] + got["kl"], '"loss"') or None
+
+    @criterion("one draw, from the generator; gradients of the loss", 0.5)
+    def generator() -> str | None:
+        noisy = build(spread=1.0)
+
+        def ask_nll(**source) -> Tensor:
+            return ask(model=noisy, **source)["nll"]
+
+        if problem := uses_generator(ask_nll, "the loss"):
+            return problem
+        weights = draw.uniform(3, low=0.5, high=2.0)
+        told = build()
+        found = student.gradients(
+            name, told.ref, x, of=told.ref, cotangent={"loss": weights}
+        ).parameters
+        names = ("the logits", "`mu`", "`std`")
+        return expect.first(
+            expect.no_gradient(what) if got is None else expect.finite(got, f"the gradient: {what}")
+            for got, what in zip(found, names, strict=True)
+        )
+
+    yield from (shape, nll, divergence, loss, generator)
+
+
+MARKED = '''
+import torch
+from torch import nn
+
+
+class Marked(nn.Module):
+    """One number for each pixel: an image of one white pixel moves that pixel's number only.
+
+    The gradients are proportional to `scale`.
+    """
+
+    def __init__(self, start, scale=1.0):
+        super().__init__()
+        self.weight = nn.Parameter(start.clone())
+        self.scale = scale
+
+    def forward(self, x, generator=None):
+        x = x.flatten(1)
+        nothing = torch.zeros(len(x), 1)
+        return x * self.weight * self.scale, nothing, nothing + 1
+
+
+def identity(x):
+    return x
+
+
+def blank(batch, generator=None):
+    return torch.zeros_like(batch)
+'''
+
+
+def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The training loop, judged by what it does to a model whose weights tell who was trained on.
+
+    With RMSprop a number that receives its first gradient moves by 10 learning rates, whatever the
+    gradient's size (the mean square starts at zero and takes on a hundredth of the first square);
+    a number without a gradient stays where it is.
+    """
+    probe = student.define(MARKED)
+    rate = 0.01
+
+    def train(
+        x: Tensor | Ref, pixels: int, epochs: int, batch_size: int, **settings
+    ) -> tuple[Any, Tensor]:
+        """A fit of a fresh model: its history, and how far each pixel's number moved.
+
+        `world` is the seed of the global generators, on which a fit does not depend.
+        """
+        scale, world = settings.pop("scale", 1.0), settings.pop("world", 0)
+        start = settings.pop("start", torch.zeros(pixels))
+        marked = Module.build(student, probe["Marked"], start, scale)
+        settings = {"learning_rate": rate, "batch_size": batch_size, **settings}
+        history = _fit(student, marked.ref, x, epochs, world, settings)
+        return history, marked.parameters()[0] - start
+
+    @criterion("the caller's images, and their order, stay as they were", 1)
+    def untouched() -> str | None:
+        x = draw.uniform(9, 6).round()
+        x[:, 0] = torch.arange(9) % 2
+        held_out = draw.uniform(5, 6).round()
+        tensors = [student.call(probe["identity"], t, keep=True) for t in (x, held_out)]
+        train(tensors[0], 6, 2, 4, x_held_out=tensors[1])
+        after, held_out_after = (student.fetch(t) for t in tensors)
+        if expect.alike(after, x) and expect.alike(held_out_after, held_out):
+            return None
+        if isinstance(after, Tensor) and after.shape == x.shape:
+            if sorted(after.tolist()) == sorted(x.tolist()):
+                return (
+                    "After `fit`, the images that the caller passed in stand in another order and "
+                    "no longer go with their labels. What is shuffled in place?"
+                )
+        return "After `fit`, the images that the caller passed in are no longer what they were."
+
+    @criterion("every image once in an epoch, the last batch too, in an order of its own", 1.25)
+    def epochs() -> str | None:
+        for count, batch_size in ((10, 4), (3, 64), (9, 3)):
+            _, moved = train(torch.eye(count), count, 1, batch_size)
+            if problem := _explain_use(moved.abs(), rate, count, batch_size):
+                return problem
+        orders = [
+            train(torch.eye(24), 24, 2, 4, seed=seed, world=world)[1].abs()
+            for seed, world in ((3, 1), (3, 2), (4, 1))
+        ]
+        # The second step of a pixel depends on how many batches lie between its two visits.
+        if float(orders[0].max() - orders[0].min()) < 1e-2 * rate:
+            return (
+                "The images come in the same order in every epoch. Where is a new order drawn: "
+                "once, or once in an epoch?"
+            )
+        return expect.same(
+            orders[0],
+            orders[1],
+            "Two calls with the same `seed` train in different orders.",
+        ) or expect.different(
+            orders[0], orders[2], "The order of the images does not depend on `seed`."
+        )
+
+    @criterion("a step: RMSprop's, for the mean over the batch, on what `redraw` makes", 0.75)
+    def steps() -> str | None:
+        # Far below RMSprop's epsilon its steps are proportional to the gradient: a mean over 8
+        # makes half of what a mean over 4 makes, a sum the same.
+        small, large = (
+            float(train(torch.eye(8), 8, 1, size, scale=1e-9)[1].abs().median()) for size in (4, 8)
+        )
+        if small == 0 or large == 0:
+            return "The model's weights do not move."
+        if abs(small / large - 1) < 0.1:
+            return (
+                "The size of a step does not shrink as it should when a batch holds more images: "
+                "is it the sum over the batch that is minimised, and not the mean?"
+            )
+        if abs(small / large - 2) > 0.2:
+            return "The steps do not follow the gradient of the mean loss over the batch."
+        _, moved = train(torch.eye(6), 6, 1, 6)
+        if problem := _explain_direction(student, probe, moved, rate):
+            return problem
+        _, moved = train(torch.eye(6), 6, 1, 6, redraw=probe["blank"])
+        return (
+            "Where `redraw` makes every image black, the model still trains on the images as they "
+            "were passed in."
+            if bool(moved.any())
+            else None
+        )
+
+    @criterion("the history: nats per image, of the loss, each image counted once", 1)
+    def history() -> str | None:
+        start = draw.normal(14, std=2.0)
+        x = torch.cat([torch.tril(torch.ones(10, 10)), torch.zeros(10, 4)], dim=1)
+        held_out = torch.cat([torch.zeros(4, 10), torch.eye(4)], dim=1)
+        marked = Module.build(student, probe["Marked"], start)
+
+        def means(images: Tensor) -> dict[str, float]:
+            terms = student.call("bernoulli_terms", marked.ref, images)
+            return {key: float(terms[key].double().mean()) for key in ("loss", "nll", "kl")}
+
+        want = {"train": [means(x)] * 3, "held_out": [means(held_out)] * 4}
+        got, _ = train(x, 14, 3, 4, start=start, learning_rate=0.0, x_held_out=held_out)
+        if problem := _explain_history(_as_history(got), want):
+            return problem
+        got, _ = train(x, 14, 1, 4, start=start)
+        if list(_as_history(got)["held_out"]):
+            return 'Without held-out images there is nothing to put under "held_out".'
+        _, moved = train(x, 14, 2, 4, x_held_out=held_out)
+        return (
+            "The model is trained on the held-out images too." if bool(moved[10:].any()) else None
+        )
+
+    yield from (untouched, epochs, steps, history)
+
+
+OPEN = '''
+import torch
+from torch import nn
+
+
+class Open(nn.Module):
+    """A VAE of which everything is known: linear maps from images to mu and log std, and back."""
+
+    def __init__(self, to_mu, to_log_std, weight, bias):
+        super().__init__()
+        self.to_mu, self.to_log_std = nn.Parameter(to_mu.clone()), nn.Parameter(to_log_std.clone())
+        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        self.latent_dim, self.num_pixels = weight.shape
+
+    def encode(self, x):
+        x = x.flatten(1)
+        return x @ self.to_mu, (x @ self.to_log_std).exp()
+
+    def decode(self, z):
+        return z @ self.weight + self.bias
+
+    def forward(self, x, generator=None):
+        mu, std = self.encode(x)
+        noise = torch.randn(mu.shape, generator=generator)
+        return self.decode(mu + std * noise), mu, std
+'''
+
+
+def predictive(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Codes, samples and probabilities, of a model whose codes can be read off its images."""
+    count = 3000
+    images = (draw.uniform(3, 1, 2, 2) < 0.5).float()
+    images[0, 0, 0, 0], images[1, 0, 0, 0] = 1, 0
+    to_mu, to_log_std = 0.7 * draw.normal(4, 4), 0.2 * draw.uniform(4, 4, low=-1.0)
+    bias = 0.3 * draw.normal(4)
+
+    def build(pixels: int = 4) -> Module:
+        weight = torch.eye(4) if pixels == 4 else draw.normal(4, pixels)
+        offset = bias if pixels == 4 else draw.normal(pixels)
+        kind = student.define(OPEN)["Open"]
+        return Module.build(student, kind, to_mu, to_log_std, weight, offset)
+
+    def codes(probabilities: Tensor) -> Tensor:
+        return torch.logit(probabilities.double()) - bias
+
+    @criterion("transform: the posterior means, nothing random", 0.75)
+    def transform() -> str | None:
+        model = build()
+        mu, _ = model.call("encode", images)
+        got = student.call("transform", model.ref, images, seed=1)
+        return (
+            expect.shape(got, mu.shape, "what `transform` gives")
+            or expect.same(
+                got,
+                student.call("transform", model.ref, images, seed=2),
+                "`transform` gives other codes at each call: a draw in place of the mean?",
+            )
+            or expect.close(got, mu, "the code")
+            or expect.close(
+                student.call("transform", model.ref, images[:1]), mu[:1], "the code of one image"
+            )
+            or _holds_no_graph(student, "transform", model.ref, images)
+        )
+
+    @criterion("prior_predictive_given: samples and probabilities for given codes", 1)
+    def given() -> str | None:
+        model, name = build(6), "prior_predictive_given"
+        z = draw.normal(5, 4)
+        want = torch.sigmoid(model.call("decode", z))
+        samples, probabilities = _pair(student, name, model.ref, z)
+        if problem := _is_predictive(samples, probabilities, (5, 6), name) or expect.close(
+            probabilities, want, f"the probability in `{name}`"
+        ):
+            return problem
+        many = z[:1].expand(count, 4)
+        return (
+            _follows(_pair(student, name, model.ref, many, seed=draw.seed()), name)
+            or _is_random(student, name, f"what `{name}` gives", model.ref, z)
+            or _holds_no_graph(student, name, model.ref, z)
+        )
+
+    @criterion("prior_predictive: a code from the prior for each image", 1.25)
+    def prior() -> str | None:
+        model, name = build(), "prior_predictive"
+        for size in (3, 1):
+            pair = _pair(student, name, model.ref, size)
+            if problem := _is_predictive(*pair, (size, 4), f"{name}({size})"):
+                return problem
+        pair = _pair(student, name, model.ref, count, seed=draw.seed())
+        z = codes(pair[1])
+        if problem := expect.standard_normal(z, f"the code behind an image of `{name}`"):
+            return f"{problem} Codes of the prior are draws from N(0, I)."
+        return (
+            _follows(pair, name)
+            or _is_random(student, name, f"what `{name}` gives", model.ref, 3)
+            or _holds_no_graph(student, name, model.ref, 3)
+        )
+
+    @criterion("posterior_predictive: a code from each image's posterior", 1)
+    def posterior() -> str | None:
+        model, name = build(), "posterior_predictive"
+        for batch in (3, 1):
+            pair = _pair(student, name, model.ref, images[:batch])
+            if problem := _is_predictive(*pair, (batch, 4), name):
+                return problem
+        mu, std = model.call("encode", images[:1])
+        pair = _pair(student, name, model.ref, images[:1].expand(count, -1, -1, -1), seed=7)
+        noise = (codes(pair[1]) - mu) / std
+        if float(noise.std(0).max()) < 1e-3:
+            return (
+                f"`{name}` decodes the posterior mean: the same probabilities every time. A code "
+                "is to be drawn from q(z|x)."
+            )
+        if problem := expect.standard_normal(noise, "(z - mu) / std, for the codes behind images,"):
+            return f"{problem} The codes of `{name}` are not draws from q(z|x)."
+        return (
+            _follows(pair, name)
+            or _is_random(student, name, f"what `{name}` gives", model.ref, images)
+            or _holds_no_graph(student, name, model.ref, images)
+        )
+
+    yield from (transform, given, prior, posterior)
+
+
+def log_mean_exp(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The logarithm of a mean of exponentials."""
+    name = "log_mean_exp"
+    values = draw.normal(4, 3, 5, std=2.0)
+
+    @criterion("the value, along any dimension", 0.5)
+    def value() -> str | None:
+        for dim in (0, 1, 2, -1):
+            want = values.double().exp().mean(dim).log()
+            got = student.call(name, values, dim)
+            size = values.shape[dim]
+            problem = expect.close(got, want, f"along dimension {dim} the result")
+            if problem is None:
+                continue
+            mistakes = [
+                (values.mean(dim), "That is the mean of the logarithms: exp comes before it."),
+                (values.logsumexp(dim), f"That is the logarithm of a sum of {size}, not a mean."),
+                (values.exp().mean(dim), "The logarithm at the end is missing."),
+                (want + 2 * math.log(size), "The number of values is multiplied, not divided by."),
+            ]
+            return _recognise(got, mistakes) or problem
+        return None
+
+    @criterion("values far beyond what exp can bear", 0.5)
+    def extremes() -> str | None:
+        for shift in (-1e4, -300.0, 300.0, 1e4):
+            want = (values.double().exp().mean(0).log() + shift).float()
+            problem = expect.close(
+                student.call(name, values + shift, 0),
+                want,
+                f"for values around {shift:g} the result",
+                rtol=1e-6,
+                atol=5e-3,
+            )
+            if problem:
+                return problem
+        return None
+
+    yield from (value, extremes)
+
+
+def bound(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Importance weights, in models whose evidence is known."""
+    name = "log_importance_weights"
+    images = (draw.uniform(3, 1, 2, 3) < 0.5).float()
+    images[0, 0, 0, 0], images[1, 0, 0, 0] = 1, 0
+    images[:, 0, 1, 0] = 1  # no image is black all over: its posterior would be the prior
+    pixels = images.flatten(1)
+    bias = draw.normal(6)
+
+    def build(weight: Tensor, to_mu: Tensor, to_log_std: Tensor) -> Module:
+        kind = student.define(OPEN)["Open"]
+        return Module.build(student, kind, to_mu, to_log_std, weight, bias)
+
+    def deaf(latent: int = 2) -> Module:
+        """Its decoder ignores z: then log w = log p(x) + log p(z) - log q(z|x)."""
+        return build(
+            torch.zeros(latent, 6),
+            draw.uniform(6, latent, low=0.1, high=0.5),
+            draw.uniform(6, latent, low=0.02, high=0.08),
+        )
+
+    evidence = Bernoulli(logits=bias).log_prob(pixels).sum(1)
+
+    @criterion("a row for each sample, a column for each image", 0.25)
+    def shape() -> str | None:
+        return expect.first(
+            expect.shape(
+                student.call(name, deaf().ref, images[:batch], samples),
+                (samples, batch),
+                f"the result for {samples} sample(s) of {batch} image(s)",
+            )
+            for samples, batch in ((7, 3), (1, 3), (7, 1))
+        )
+
+    @criterion("the weights, where the proposal is the prior and the decoder ignores z", 0.5)
+    def exact() -> str | None:
+        model = build(torch.zeros(2, 6), torch.zeros(6, 2), torch.zeros(6, 2))
+        got = student.call(name, model.ref, images, 5)
+        problem = expect.close(got, evidence.expand(5, 3), "log w", sizes={"pixels": 6})
+        if problem is None:
+            return None
+        if isinstance(got, Tensor) and expect.alike(got, evidence.exp().expand(5, 3), atol=1e-4):
+            return "These are the weights themselves; their logarithms were asked for."
+        return (
+            f"{problem} With a proposal equal to the prior and a decoder that ignores z, every "
+            "weight is p(x|z)."
+        )
+
+    @criterion("log p(z) - log q(z|x) at the drawn z", 0.75)
+    def densities() -> str | None:
+        model, samples = deaf(), 4000
+        mu, std = model.call("encode", images)
+        got = student.call(name, model.ref, images, samples, seed=draw.seed())
+        got = expect.needed(got, (samples, 3), "log w").double() - evidence
+        var = std.double() ** 2
+        divergence = (0.5 * (mu**2 + var - 1) - std.log()).sum(1)
+        # In the noise e: (1 - var) e^2 / 2 - mu std e + constant, summed over the dimensions.
+        spread = ((1 - var) ** 2 / 2 + mu**2 * var).sum(1).sqrt()
+        if float(got.std(0).max()) < 1e-4:
+            if expect.alike(got.mean(0), -divergence, atol=1e-3):
+                return (
+                    "The closed form of the KL stands in log w. A weight belongs to one z: both "
+                    "densities are to be evaluated there."
+                )
+            return (
+                "log w does not depend on z where p(z) and q(z|x) differ: are both densities in it?"
+            )
+        error = spread / math.sqrt(samples) + 1e-5
+        if expect.estimate(got.mean(0), divergence, error, ""):
+            problem = expect.estimate(got.mean(0), -divergence, error, "log p(z) - log q(z|x)")
+        else:
+            problem = "log q(z|x) - log p(z) is added where its opposite is meant: which divides?"
+        if problem:
+            return problem
+        ratio = float((got.std(0) / spread).log().abs().max())
+        # The logarithm of a sample's standard deviation has an error of 1 / sqrt(2 * 4000) times
+        # the root of half the kurtosis: below 0.03 here.
+        return None if ratio < 0.2 else "log w does not scatter as log p(z) - log q(z|x) does."
+
+    @criterion("on average a weight is p(x): z is what is decoded, drawn afresh for each", 1)
+    def unbiased() -> str | None:
+        samples, weight = 6000, 1.3 * draw.normal(1, 6)
+        # A proposal a little wider than any posterior: no weight is ever huge.
+        model = build(weight, 0.1 * draw.normal(6, 1), torch.full((6, 1), 0.03))
+        got = student.call(name, model.ref, images, samples, seed=draw.seed())
+        log_w = expect.needed(got, (samples, 3), "log w").double()
+        truth = _evidence(weight, bias, pixels)
+        if float(log_w.std(0).min()) < 1e-6:
+            return "All weights of an image are the same: one z is used again and again."
+        ratio = (log_w - truth).exp()
+        z_score = (ratio.mean(0) - 1) / (ratio.std(0) / math.sqrt(samples))
+        if float(z_score.abs().max()) > expect.STANDARD_ERRORS:
+            return (
+                "The mean of many weights is not p(x): "
+                + ", ".join(f"{float(r):.3g}" for r in ratio.mean(0))
+                + " times it, for three images. Is the z that is decoded the z at which the "
+                "densities are taken?"
+            )
+        together = torch.corrcoef(log_w.T) - torch.eye(3)
+        if float(together.abs().max()) > 0.95:
+            return "All images of a batch share their noise; each needs a draw of its own."
+        return _is_random(student, name, "log w", model.ref, images, 4)
+
+    @criterion("the bound: the logarithm of the weights' mean, image by image", 0.5)
+    def average() -> str | None:
+        own = "importance_weighted_bound"
+        for samples in (5, 1):
+            log_w = draw.normal(samples, 3, mean=-90.0, std=3.0)
+            want = torch.logsumexp(log_w, 0) - math.log(samples)
+            got = student.call(own, log_w)
+            problem = expect.close(got, want, f"the bound from {samples} weight(s)", rtol=1e-5)
+            if problem is None:
+                continue
+            mistakes = [
+                (log_w.mean(0), "That is the mean of log w, which is the ELBO however large K is."),
+                (want + math.log(samples), "The number of weights is not divided by: -log K."),
+                (
+                    torch.logsumexp(log_w, 1) - math.log(3),
+                    "The mean goes over the images; it is meant to go over the samples.",
+                ),
+            ]
+            if not _is_own(student, got, "log_mean_exp", log_w, 0):
+                return _recognise(got, mistakes) or problem
+        return None
+
+    yield from (shape, exact, densities, unbiased, average)
+
+
+# ---- black, white and chance -------------------------------------------------------------------
+
+
+def _is_black_or_white(got: Tensor, what: str) -> str | None:
+    if got.dtype is torch.bool or not got.is_floating_point():
+        kind = str(got.dtype).removeprefix("torch.")
+        return (
+            f"{expect.upper(what)} is of type {kind}. A likelihood computes with zeros and ones as "
+            "floating-point numbers."
+        )
+    if bool(((got == 0) | (got == 1)).all()):
+        return None
+    grey = float(got[(got != 0) & (got != 1)][0])
+    return f"{expect.upper(what)} holds {grey:.3g}, and only 0 and 1 are black and white."
+
+
+def _is_left_alone(student: Student, name: str, grey: Tensor) -> str | None:
+    kept = student.call(student.define(MARKED)["identity"], grey, keep=True)
+    student.call(name, kept)
+    return expect.same(
+        student.fetch(kept), grey, f"`{name}` changes the image that the caller passed in."
+    )
+
+
+def _is_random(student: Student, name: str, what: str, *args) -> str | None:
+    return draws_afresh(lambda seed: student.call(name, *args, seed=seed), what) or uses_generator(
+        lambda seed, generator: student.call(name, *args, generator=generator, seed=seed), what
+    )
+
+
+def _holds_no_graph(student: Student, name: str, *args) -> str | None:
+    kept = student.call(name, *args, keep=True)
+    if student.carries_graph(kept):
+        return f"What `{name}` gives still holds on to the graph for gradients."
+    return None
+
+
+def _pair(student: Student, name: str, *args, **source) -> tuple[Tensor, Tensor]:
+    got = student.call(name, *args, **source)
+    if isinstance(got, tuple | list) and len(got) == 2:
+        return got[0], got[1]
+    raise unfit(
+        f"`{name}` gives {expect.describe(got)}, where `(samples, probabilities)` was expected."
+    )
+
+
+def _is_predictive(samples: Any, probabilities: Any, shape: tuple, name: str) -> str | None:
+    if problem := expect.first(
+        expect.shape(part, shape, f"the {what} of `{name}`") or expect.finite(part, f"the {what}")
+        for part, what in ((samples, "first result"), (probabilities, "second result"))
+    ):
+        return problem
+    first, second = (bool(((t == 0) | (t == 1)).all()) for t in (samples, probabilities))
+    if second and not first:
+        return f"`{name}` gives probabilities first and samples second: the order is the other one."
+    if float(probabilities.min()) < 0 or float(probabilities.max()) > 1:
+        return (
+            f"The probabilities of `{name}` reach from {float(probabilities.min()):.3g} to "
+            f"{float(probabilities.max()):.3g}. Are they logits still?"
+        )
+    if expect.alike(samples, probabilities):
+        return f"The samples of `{name}` are the probabilities themselves: nothing is drawn."
+    if not first:
+        return f"The samples of `{name}` hold other numbers than 0 and 1."
+    return None
+
+
+def _follows(pair: tuple[Tensor, Tensor], name: str) -> str | None:
+    """Each pixel of a sample is a draw with the probability that stands in its place."""
+    samples, chances = (part.double() for part in pair)
+    if expect.alike(samples, (chances > 0.5).double()):
+        return (
+            f"In the samples of `{name}` a pixel is 1 wherever its probability is above one half: "
+            "that is a threshold, and no draw."
+        )
+    surprise, spread = samples - chances, chances * (1 - chances)
+    for weights in (torch.ones_like(chances), chances - chances.mean()):
+        limit = expect.STANDARD_ERRORS * float((weights**2 * spread).sum().sqrt())
+        if abs(float((weights * surprise).sum())) > limit:
+            return (
+                f"The samples of `{name}` do not go with the probabilities beside them. Are both "
+                "made from one z, and is each pixel drawn with its own probability?"
+            )
+    # Pixels of one image, drawn with one number for all, go up and down together.
+    standard = surprise / spread.clamp_min(1e-6).sqrt()
+    common = float((standard.sum(1) ** 2).mean()) / samples.shape[1]
+    if abs(common - 1) > 0.4:
+        return f"In the samples of `{name}`, pixels are not drawn independently of one another."
+    return None
+
+
+# ---- known mistakes ----------------------------------------------------------------------------
+
+
+def _recognise(got: Any, mistakes: Iterable[tuple[Tensor, str]]) -> str | None:
+    """The message of the mistake that makes this result."""
+    for value, message in mistakes:
+        if isinstance(got, Tensor) and expect.alike(got, value.to(got.dtype), rtol=1e-3, atol=1e-4):
+            return message
+    return None
+
+
+def _likelihood_mistakes(x: Tensor, logits: Tensor, sign: int = 1) -> list[tuple[Tensor, str]]:
+    """What the usual mistakes make of log p(x), or of its negative."""
+
+    def of(logits: Tensor, x: Tensor) -> Tensor:
+        return -sign * F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+
+    through = (x - torch.sigmoid(logits)).square().sum(1)
+    return [
+        (
+            of(torch.sigmoid(logits), x),
+            "A sigmoid is applied twice: this function takes logits and has one inside already.",
+        ),
+        (
+            of(x, logits),
+            "The images and the logits are swapped: the pixels were taken for logits.",
+        ),
+        (-of(logits, x), "It has the right size and the wrong sign."),
+        (
+            sign * (x * logits).sum(1),
+            "Only the pixels that are 1 count here, and what keeps probabilities below 1 is gone.",
+        ),
+        (
+            sign * (x * F.logsigmoid(logits)).sum(1),
+            "Only the pixels that are 1 count here; the black ones have a probability too.",
+        ),
+        (-sign * through, "That is a squared error, which belongs to a Gaussian."),
+        (sign * through, "That is a squared error, which belongs to a Gaussian."),
+    ]
+
+
+def _divergence_mistakes(mu: Tensor, std: Tensor) -> list[tuple[Tensor, str]]:
+    var = std**2
+
+    def of(mu: Tensor, var: Tensor, log_var: Tensor) -> Tensor:
+        return 0.5 * (mu**2 + var - 1 - log_var).sum(1)
+
+    right = of(mu, var, var.log())
+    return [
+        (-right, "It has the right size and the wrong sign: a divergence is never negative."),
+        (
+            of(mu, std.exp(), std),
+            "`std` is taken for a log-variance. It is the standard deviation itself.",
+        ),
+        (of(mu, std, std.log()), "`std` is taken for a variance. It is a standard deviation."),
+        (
+            of(mu, var, std.log()),
+            "The logarithm is half as large as it should be: of what is it the logarithm, and is "
+            "there a half before it?",
+        ),
+        (
+            of(mu, var, 2 * var.log()),
+            "The logarithm counts twice: the half before it belongs to the logarithm of the "
+            "variance, not to that of `std`.",
+        ),
+        (
+            of(mu, var, -var.log()),
+            "The logarithm has the wrong sign: a posterior without spread would cost nothing.",
+        ),
+        (
+            (0.5 * ((mu**2 + 1) / var - 1) + std.log()).sum(1),
+            "That is the divergence of the prior from the posterior: the two are swapped.",
+        ),
+    ]
+
+
+def _explain_scale(ratios: list[tuple[float, int, int]]) -> str:
+    """Which usual scale the weights of three layers have, as ratios to sqrt(2 / fan_in)."""
+
+    def follows(scale: Callable[[int, int], float]) -> bool:
+        return all(
+            abs(ratio * math.sqrt(2 / fan_in) / scale(fan_in, fan_out) - 1) < 0.03
+            for ratio, fan_in, fan_out in ratios
+        )
+
+    known = [
+        (lambda i, o: 2 / math.sqrt(i), "2 / sqrt(inputs): the 2 belongs under the root"),
+        (lambda i, o: math.sqrt(1 / i), "sqrt(1 / inputs): the ReLU silences half, hence a 2"),
+        (lambda i, o: 2 / i, "2 / inputs: that is the variance, not its root"),
+        (lambda i, o: math.sqrt(2 / o), "sqrt(2 / outputs): count the inputs"),
+        (lambda i, o: math.sqrt(2 / (i + o)), "Glorot's, sqrt(2 / (inputs + outputs))"),
+        (lambda i, o: 1 / math.sqrt(3 * i), "PyTorch's own default"),
+        (lambda i, o: 1.0, "1, whatever the number of inputs"),
+    ]
+    for scale, words in known:
+        if follows(scale):
+            return f"The weights' standard deviation is {words}."
+    seen = ", ".join(f"{ratio:.3g} (for {fan_in} inputs)" for ratio, fan_in, _ in ratios)
+    return f"In three layers, the weights' standard deviation is {seen} times what it should be."
+
+
+def _clear_biases(net: Module) -> None:
+    """Set all biases to zero."""
+    net.load_state([t if t.ndim != 1 else torch.zeros_like(t) for t in net.state()])
+
+
+# ---- the model ---------------------------------------------------------------------------------
+
+
+def _chain(*sizes: int) -> int:
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
+
+
+def _parameters(pixels: int, hidden: tuple[int, ...], latent: int) -> int:
+    return _chain(pixels, *hidden, 2 * latent) + _chain(latent, *reversed(hidden), pixels)
+
+
+def _is_posterior(value: Any, batch: int, latent: int, what: str) -> str | None:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return (
+            f"{expect.upper(what)} is {expect.describe(value)}, where `mu` and `std` were expected."
+        )
+    if problem := expect.first(
+        expect.shape(part, (batch, latent), f"{name} in {what}")
+        for part, name in zip(value, ("`mu`", "`std`"), strict=True)
+    ):
+        return problem
+    if float(value[1].min()) <= 0:
+        return (
+            f"{expect.upper(what)} holds a standard deviation of {float(value[1].min()):.3g}: it "
+            "must be positive. What makes any real number positive?"
+        )
+    return None
+
+
+def _outputs(vae: Module, x: Tensor, **source) -> list:
+    outputs = vae(x, **source)
+    if isinstance(outputs, tuple | list) and len(outputs) == 3:
+        return list(outputs)
+    raise unfit(
+        f"A forward pass gives {expect.describe(outputs)}, where `(logits, mu, std)` was expected."
+    )
+
+
+def _is_softplus(vae: Module, noise: Tensor) -> str | None:
+    """std is softplus(raw) + 0.000001, for a raw value that the judge never sees.
+
+    Without biases a network of ReLUs grows in proportion to its input. So far out softplus(raw) is
+    raw itself, where raw is positive, and nothing at all where it is negative; and what raw is at
+    the input itself follows from there.
+    """
+    _clear_biases(vae)
+
+    def std_at(distance: float) -> Tensor:
+        return vae.call("encode", distance * noise)[1].double()
+
+    near, far, farther = std_at(1.0), std_at(1e4), std_at(1e5)
+    for std in (near, far, farther):
+        if problem := expect.finite(std, "`std`, for huge inputs,"):
+            return f"{problem} An exponential grows too fast here."
+    least = float(torch.minimum(far, farther).min())
+    if least <= 0:
+        return "`std` can become 0, whose logarithm is infinite: a little has to be added to it."
+    if least > 0.1:
+        return f"`std` never falls below {least:.2g}; for some inputs it should come close to 0."
+    if not 0.5e-6 < least < 2e-6:
+        return (
+            f"`std` does not fall below {least:.2g}, where 0.000001 was expected. To what is the "
+            "little number added, and after which step?"
+        )
+    positive = far > 30
+    growth = farther[positive] / far[positive]
+    if not bool(positive.any()) or float((growth - 10).abs().max()) > 0.1:
+        return "A large `std` does not grow in proportion to what the last layer gives."
+    raw = farther[positive] / 1e5
+    if not expect.alike(near[positive], F.softplus(raw) + 1e-6, rtol=1e-3, atol=1e-4):
+        return "Between small and large, `std` is not a softplus of what the last layer gives."
+    return None
+
+
+def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str | None:
+    """What forward decodes is distributed as `decode` of draws from N(mu, std^2).
+
+    At first all deviations are alike. So the encoder is first taught very different ones; then
+    many forward passes are compared with `decode` of codes that the judge draws.
+    """
+    copies = 150
+    mu = draw.normal(4, 3)
+    std = torch.tensor([0.1, 0.4, 1.0, 3.0])[:, None].expand(4, 3)
+    # Four patterns, far enough apart that a small network can tell them from one another.
+    images = 2 * torch.eye(4).repeat_interleave(3, dim=1).view(4, 1, 3, 4)
+    vae.student.call(fit, vae.ref, "encode", images, [mu, std], steps=150, lr=1e-2)
+    encoded = vae.call("encode", images)
+    if problem := _is_posterior(encoded, 4, 3, "what `encode` gives"):
+        return problem
+    mu, std = encoded
+    batch = images.repeat(copies, 1, 1, 1)
+    logits = expect.needed(_outputs(vae, batch, seed=draw.seed())[0], (4 * copies, 12), "`logits`")
+    noise = draw.normal(copies, 4, 3)
+    codes = (mu + std * noise).flatten(0, 1)
+    right = expect.needed(vae.call("decode", codes), (4 * copies, 12), "what `decode` gives")
+    centre = expect.needed(vae.call("decode", mu), (4, 12), "what `decode` gives")
+    got, want = (
+        (side.view(copies, 4, 12) - centre).double().square().sum(2).mean(0)
+        for side in (logits, right)
+    )
+    ratio = got / want
+    if float(ratio.max()) < 1e-6:
+        return "A forward pass always gives the same logits: nothing is drawn from the posterior."
+    if bool(((ratio > 0.5) & (ratio < 2.0)).all()):
+        return None
+    seen = ", ".join(
+        f"{float(ratio[i]):.3g} where `std` is about {float(std[i].mean()):.2g}"
+        for i in std.mean(1).argsort()
+    )
+    return (
+        "Over many forward passes, the logits do not scatter as they do for codes drawn from the "
+        f"posterior. Their variance is that of right draws times {seen}."
+    )
+
+
+# ---- terms and loops ---------------------------------------------------------------------------
+
+
+def _is_own(student: Student, got: Any, name: str, *args, sign: int = 1) -> bool:
+    """Whether a result is what the student's own earlier answer makes it: no mistake of here."""
+    try:
+        own = student.call(name, *args)
+    except StudentError:
+        return False
+    return isinstance(own, Tensor) and isinstance(got, Tensor) and expect.alike(got, sign * own)
+
+
+def _fit(student: Student, model: Ref, x: Tensor | Ref, epochs: int, world: int, settings: dict):
+    """Call `fit`, its own `seed` by place: as a name, the handle takes it for itself."""
+    place = [settings.pop("batch_size"), settings.pop("learning_rate"), settings.pop("seed", 0)]
+    return student.call("fit", model, x, epochs, *place, **settings, **{"seed": world})
+
+
+def _explain_use(moved: Tensor, rate: float, count: int, batch_size: int) -> str | None:
+    """How often each of some images was trained on in one epoch, from how far its pixel moved."""
+    once = 10 * rate
+    where = f"With {count} images in batches of {batch_size}"
+    if not bool(moved.any()):
+        if count < batch_size:
+            return f"{where}, nothing is trained at all: the last batch may be a smaller one."
+        return f"{where}, the model does not move at all."
+    unused = int((moved == 0).sum())
+    if unused:
+        hint = " The last batch may be a smaller one." if unused == count % batch_size else ""
+        return f"{where}, {unused} of them are never used in an epoch.{hint}"
+    if bool(((moved / once - 1).abs() < 0.05).all()):
+        return None
+    if (
+        expect.alike(moved, moved[:1].expand_as(moved), rtol=0.02)
+        or float(moved.max()) < 0.9 * once
+    ):
+        return (
+            f"{where}, one step moves the weights by {float(moved.median()) / rate:.3g} learning "
+            "rates, where RMSprop with its defaults moves them by 10 at first. Are the optimiser "
+            "and the learning rate those that are asked for, and is there one step a batch?"
+        )
+    return f"{where}, some are used more than once in an epoch."
+
+
+def _explain_direction(student: Student, probe: dict, moved: Tensor, rate: float) -> str | None:
+    marked = Module.build(student, probe["Marked"], torch.zeros(6))
+    found = student.gradients(
+        "bernoulli_terms",
+        marked.ref,
+        torch.eye(6),
+        of=marked.ref,
+        cotangent={"loss": torch.ones(6)},
+    ).parameters[0]
+    if found is None or not bool(found.any()):
+        return None  # the terms themselves are at fault
+    if bool((found.sign() == moved.sign()).all()):
+        return 'The steps make "loss" larger: the sign of what is minimised is wrong.'
+    return None
+
+
+def _as_history(value: Any) -> dict[str, list]:
+    if (
+        isinstance(value, dict)
+        and {"train", "held_out"} <= value.keys()
+        and all(isinstance(value[part], list | tuple) for part in ("train", "held_out"))
+    ):
+        return {part: list(value[part]) for part in ("train", "held_out")}
+    raise unfit(
+        f'The history is {expect.describe(value)}, where a dict of two lists, "train" and '
+        '"held_out", was expected.'
+    )
+
+
+def _explain_history(got: dict[str, list], want: dict[str, list]) -> str | None:
+    for part, words in (("train", "training"), ("held_out", "held-out")):
+        if len(got[part]) != len(want[part]):
+            return (
+                f'After 3 epochs the history has {len(got[part])} entries under "{part}", where '
+                f"{len(want[part])} were expected."
+            )
+        for entry, right in zip(got[part], want[part], strict=True):
+            if not isinstance(entry, dict) or not right.keys() <= entry.keys():
+                return (
+                    f"An entry of the history is {expect.describe(entry)}, where a dict with "
+                    '"loss", "nll" and "kl" was expected.'
+                )
+            for name, value in right.items():
+                if isinstance(entry[name], bool) or not isinstance(entry[name], int | float):
+                    return (
+                        f'In the history "{name}" is {expect.describe(entry[name])}, where a '
+                        "plain number was expected."
+                    )
+                found = entry[name]
+                if math.isclose(found, value, rel_tol=1e-3, abs_tol=1e-4):
+                    continue
+                if math.isclose(found, -value, rel_tol=1e-3, abs_tol=1e-4):
+                    return (
+                        f'The {words} "{name}" of the history has the wrong sign: a curve of it '
+                        "would rise as the model gets better."
+                    )
+                hint = ""
+                if name == "loss" and value * found < 0:
+                    hint = " Even its sign is wrong: the bound itself, and not its negative?"
+                times = f"{found / value:.4g} times" if value else "not"
+                return (
+                    f'The {words} "{name}" of the history is {times} the mean over all images, '
+                    f"though nothing moves here.{hint} Does every image count once, those of a "
+                    "short last batch too, and is the sum divided by the number of images?"
+                )
+    return None
+
+
+def _evidence(weight: Tensor, bias: Tensor, pixels: Tensor) -> Tensor:
+    """log p(x) of a model with one latent dimension, by adding up over a fine grid of z."""
+    z = torch.linspace(-10, 10, 4001, dtype=torch.float64)[:, None]
+    logits = z @ weight.double() + bias.double()
+    log_x = torch.stack([Bernoulli(logits=logits).log_prob(row).sum(1) for row in pixels.double()])
+    log_prior = Normal(0.0, 1.0).log_prob(z).sum(1)
+    return torch.logsumexp(log_x + log_prior, dim=1) + math.log(20 / 4000)

@@ -1,0 +1,1545 @@
+"""ps4, the Keras-style VAE for Fashion-MNIST: what each exercise must show.
+
+Networks are compared with the table of layers number by number: the student's own weights are put
+into a plain computation of the judge's. Which of a student's layers is which follows from the
+shapes of their weights, so that names, order and building blocks are free.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autograder import expect
+from autograder.checks import reference
+from autograder.checks.common import (
+    draws_afresh,
+    has_size,
+    is_raw,
+    judges_rows_apart,
+    reaches_every_parameter,
+    spans_black_to_white,
+    uses_generator,
+)
+from autograder.criterion import Criterion, criterion
+from autograder.draw import Draw
+from autograder.student import Module, Ref, Seed, Student, StudentError, unfit
+
+PER_IMAGE = "one number for each image"
+SHAPE = (1, 8, 12)
+"""Images for most questions: not square, and a tenth of the work of 28x28."""
+
+
+# --- padding --------------------------------------------------------------------------------
+
+
+def padding(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """TensorFlow's padding, in numbers and in two layers."""
+    cases = [(28, 3, 2), (28, 3, 1), (14, 3, 1), (13, 3, 2), (9, 5, 3), (10, 4, 2), (7, 4, 1)]
+    cases += [(draw.integer(8, 40), draw.integer(2, 7), draw.integer(1, 4)) for _ in range(6)]
+
+    def zeros(*case: int) -> tuple[float, float]:
+        got = student.call("same_padding", *case)
+        if not isinstance(got, tuple | list) or len(got) != 2:
+            raise unfit(
+                f"`same_padding` gives {expect.describe(got)}, where two numbers were expected."
+            )
+        numbers = [expect.as_number(value) for value in got]
+        if None in numbers:
+            raise unfit(f"`same_padding` gives {expect.describe(got[0])} among its two numbers.")
+        return numbers[0], numbers[1]
+
+    @criterion("same_padding: how many zeros in all", 0.5)
+    def total() -> str | None:
+        for case in [*cases, (5, 1, 1), (8, 1, 2), (6, 2, 3)]:
+            got, want = zeros(*case), reference().call("same_padding", *case)
+            where = "For size {}, kernel {} and stride {}".format(*case)
+            if min(got) < 0:
+                return f"{where} it gives a negative number of zeros: {got[0]:g} and {got[1]:g}."
+            if sum(got) != sum(want):
+                side = "more" if sum(got) > sum(want) else "fewer"
+                return (
+                    f"{where} it gives {sum(got):g} zeros in all, {side} than are needed for one "
+                    "output for every stride of pixels."
+                )
+        return None
+
+    @criterion("same_padding: where they go", 0.5)
+    def halves() -> str | None:
+        for case in cases:
+            got, want = zeros(*case), reference().call("same_padding", *case)
+            if got != tuple(want):
+                where = "For size {}, kernel {} and stride {}".format(*case)
+                hint = " An odd zero goes to the end." if got == tuple(want[::-1]) else ""
+                return f"{where} it gives {got[0]:g} before and {got[1]:g} after.{hint}"
+        return None
+
+    settings = [(2, 3, 3, 2, (8, 7)), (1, 4, 3, 1, (6, 7)), (3, 2, 4, 2, (9, 6))]
+
+    def layer_like_reference(name: str, wrong: dict[str, Callable]) -> str | None:
+        asked = []
+        for inputs, outputs, kernel, stride, size in settings:
+            mine = Module.build(student, name, inputs, outputs, kernel, stride, seed=draw.seed())
+            found = [part.shape for part in mine.parameters()]
+            theirs = Module.build(reference(), name, inputs, outputs, kernel, stride)
+            if sorted(found, key=len) != sorted((p.shape for p in theirs.parameters()), key=len):
+                return (
+                    f"A `{name}` has parameters of the shapes {[tuple(s) for s in found]}: one "
+                    "kernel and one bias were expected."
+                )
+            weight, bias = draw.normal(*max(found, key=len)), draw.normal(outputs)
+            mine.load_state([weight if len(shape) == 4 else bias for shape in found])
+            theirs.load_state([weight, bias])
+            x = draw.normal(2, inputs, *size)
+            asked.append(((x, weight, bias, stride), mine(x), theirs(x)))
+        for (x, weight, *_, stride), got, want in asked:
+            what = (
+                f"with kernel {weight.shape[-1]} and stride {stride}, a map of {x.shape[-2]}x"
+                f"{x.shape[-1]} after `{name}`"
+            )
+            if problem := expect.close(got, want, what, atol=1e-4):
+                for words, compute in wrong.items():
+                    if all(_is_that(compute, given, seen) for given, seen, _ in asked):
+                        return f"{expect.upper(what)} is that of {words}."
+                return problem
+        return None
+
+    @criterion("SameConv2d", 1)
+    def convolution() -> str | None:
+        return layer_like_reference(
+            "SameConv2d",
+            {
+                "PyTorch's own padding, as many zeros on each side": _padded_evenly,
+                "zeros on the wrong sides: an odd zero goes to the right and below": _padded_before,
+                "height and width confused: `F.pad` begins with the last dimension": _pad_swapped,
+            },
+        )
+
+    @criterion("SameConvTranspose2d", 1)
+    def transposed() -> str | None:
+        return layer_like_reference(
+            "SameConvTranspose2d",
+            {
+                "PyTorch's padding and output_padding: it cuts off other pixels": _cropped_evenly,
+                "a map that was cut off at the wrong end": _cropped_before,
+                "a map that was enlarged, and not cut, to the right size": _stretched,
+            },
+        )
+
+    yield from (total, halves, convolution, transposed)
+
+
+def _is_that(compute: Callable[..., Tensor], given: tuple, seen: Tensor) -> bool:
+    """Whether a known mistake explains what was seen; one that does not apply explains nothing."""
+    try:
+        return expect.alike(seen, compute(*given), atol=1e-4)
+    except RuntimeError:
+        return False
+
+
+def _zeros_around(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    return tuple(reference().call("same_padding", size, kernel, stride))
+
+
+def _conv_padded(x: Tensor, weight: Tensor, bias: Tensor, stride: int, pads: tuple) -> Tensor:
+    return F.conv2d(F.pad(x, pads), weight, bias, stride)
+
+
+def _both(x: Tensor, weight: Tensor, stride: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The right zeros: (top, bottom) and (left, right)."""
+    kernel = weight.shape[-1]
+    return tuple(_zeros_around(size, kernel, stride) for size in x.shape[-2:])
+
+
+def _padded_evenly(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    return F.conv2d(x, weight, bias, stride, padding=weight.shape[-1] // 2)
+
+
+def _padded_before(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    (top, bottom), (left, right) = _both(x, weight, stride)
+    return _conv_padded(x, weight, bias, stride, (right, left, bottom, top))
+
+
+def _pad_swapped(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    (top, bottom), (left, right) = _both(x, weight, stride)
+    return _conv_padded(x, weight, bias, stride, (top, bottom, left, right))
+
+
+def _cropped(x: Tensor, weight: Tensor, bias: Tensor, stride: int, before: bool = False) -> Tensor:
+    full = F.conv_transpose2d(x, weight, bias, stride)
+    height, width = (size * stride for size in x.shape[-2:])
+    index = 1 if before else 0
+    kernel = weight.shape[-1]
+    top = _zeros_around(height, kernel, stride)[index]
+    left = _zeros_around(width, kernel, stride)[index]
+    return full[..., top : top + height, left : left + width]
+
+
+def _cropped_before(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    return _cropped(x, weight, bias, stride, before=True)
+
+
+def _cropped_evenly(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    kernel = weight.shape[-1]
+    pad = kernel // 2
+    extra = stride - kernel + 2 * pad
+    return F.conv_transpose2d(x, weight, bias, stride, padding=pad, output_padding=extra)
+
+
+def _stretched(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    full = F.conv_transpose2d(x, weight, bias, stride)
+    size = [side * stride for side in x.shape[-2:]]
+    return F.interpolate(full, size=size)
+
+
+# --- the two halves of the network ----------------------------------------------------------
+
+Layer = tuple[Tensor, Tensor]
+"""A weight and its bias."""
+
+
+def encoder(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """From an image to a posterior."""
+    seed = draw.seed()
+
+    def build(latent_dim: int = 5, shape: tuple[int, ...] = SHAPE) -> Module:
+        return Module.build(student, "FashionEncoder", latent_dim, shape, seed=seed)
+
+    @criterion("shapes: other latents, colour, other sizes, a batch of one", 1)
+    def shapes() -> str | None:
+        for latent_dim, shape, batch in ((5, SHAPE, 3), (2, (3, 6, 4), 1)):
+            found = _posterior(build(latent_dim, shape), draw.uniform(batch, *shape))
+            for part, name in zip(found, ("`mu`", "`log_var`"), strict=True):
+                what = f"{name} for {batch} image(s) of shape {shape}"
+                if problem := expect.shape(part, (batch, latent_dim), what):
+                    return problem
+        module = build()
+        module.eval()
+        return judges_rows_apart(
+            lambda x: torch.cat(_posterior(module, x), dim=1), draw.uniform(3, *SHAPE), "the code"
+        )
+
+    @criterion("the number of parameters", 0.75)
+    def size() -> str | None:
+        for latent_dim, shape in ((2, (1, 28, 28)), (7, (3, 6, 4))):
+            right = Module.build(reference(), "FashionEncoder", latent_dim, shape).size()
+            mine = Module.build(student, "FashionEncoder", latent_dim, shape, seed=seed)
+            what = f"an encoder of {latent_dim} latents for images of shape {shape}"
+            if problem := has_size(mine, right, what):
+                return problem
+        return None
+
+    @criterion("the layers of the table, in their order", 1.25)
+    def layers() -> str | None:
+        return _is_encoder(build(), draw)
+
+    @criterion("mu and log_var are apart, and may be any real number", 0.5)
+    def raw() -> str | None:
+        module = build(16)
+        module.eval()
+        noise = draw.normal(7, *SHAPE)
+        mu, log_var = _posterior(module, noise)
+        return (
+            expect.different(mu, log_var, "`mu` and `log_var` are one and the same.")
+            or is_raw(lambda x: _posterior(module, x)[0], noise, "`mu`")
+            or is_raw(lambda x: _posterior(module, x)[1], noise, "`log_var`")
+        )
+
+    @criterion("the initial weights, and gradients to all of them", 0.5)
+    def initial() -> str | None:
+        module = build()
+        dark = torch.cat(_posterior(module, torch.zeros(1, *SHAPE)), dim=1)
+        if bool(dark.any()):
+            return (
+                "A black image is not encoded to zeros by a new encoder, so its biases are not "
+                "zero. Does every layer get Keras's initial weights?"
+            )
+        return _starts_like_keras(module) or reaches_every_parameter(
+            module, draw.uniform(6, *SHAPE)
+        )
+
+    yield from (shapes, size, layers, raw, initial)
+
+
+def decoder(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """From a code to an image."""
+    seed = draw.seed()
+
+    def build(latent_dim: int = 5, shape: tuple[int, ...] = SHAPE) -> Module:
+        return Module.build(student, "FashionDecoder", latent_dim, shape, seed=seed)
+
+    @criterion("shapes: other latents, colour, other sizes, a batch of one", 1)
+    def shapes() -> str | None:
+        for latent_dim, shape, batch in ((5, SHAPE, 3), (2, (3, 6, 4), 1)):
+            got = build(latent_dim, shape)(draw.normal(batch, latent_dim))
+            what = f"the image of {batch} code(s) of length {latent_dim}"
+            if problem := expect.shape(got, (batch, *shape), what):
+                return problem
+        module = build()
+        module.eval()
+        return judges_rows_apart(module, draw.normal(3, 5), "the image")
+
+    @criterion("the number of parameters", 0.75)
+    def size() -> str | None:
+        for latent_dim, shape in ((2, (1, 28, 28)), (7, (3, 6, 4))):
+            right = Module.build(reference(), "FashionDecoder", latent_dim, shape).size()
+            mine = Module.build(student, "FashionDecoder", latent_dim, shape, seed=seed)
+            what = f"a decoder of {latent_dim} latents for images of shape {shape}"
+            if problem := has_size(mine, right, what):
+                return problem
+        return None
+
+    @criterion("the layers of the table, in their order", 1.25)
+    def layers() -> str | None:
+        return _is_decoder(build(), draw)
+
+    @criterion("pixels between 0 and 1, both ends within reach", 0.5)
+    def pixels() -> str | None:
+        module = build()
+        got = module(1e5 * draw.normal(16, 5))
+        return expect.within(got, 0.0, 1.0, "a pixel") or spans_black_to_white(got)
+
+    @criterion("the initial weights, and gradients to all of them", 0.5)
+    def initial() -> str | None:
+        module = build()
+        middle = module(torch.zeros(1, 5))
+        if not expect.alike(middle, torch.full_like(middle, 0.5)):
+            return (
+                "A new decoder does not draw the code of all zeros as an even grey of one half. "
+                "Are all biases zero, and is the last step the right one?"
+            )
+        return _starts_like_keras(module) or reaches_every_parameter(module, draw.normal(6, 5))
+
+    yield from (shapes, size, layers, pixels, initial)
+
+
+def _posterior(module: Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    got = module(x)
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        raise unfit(
+            f"The encoder gives {expect.describe(got)}, where mu and log_var were expected."
+        )
+    for part in got:
+        if problem := expect.tensor(part, "a part of what the encoder gives"):
+            raise unfit(problem)
+    return got[0], got[1]
+
+
+def _starts_like_keras(module: Module) -> str | None:
+    """The largest weights reach, and do not exceed, the bound of Glorot and Bengio."""
+    for weight in module.parameters():
+        if weight.ndim < 2 or weight.numel() < 1000:
+            continue
+        field = weight[0, 0].numel()
+        limit = math.sqrt(6 / ((weight.shape[0] + weight.shape[1]) * field))
+        ratio = float(weight.abs().max()) / limit
+        # The largest of 1,000 uniform draws is below 0.98 of the bound once in 600 million.
+        if not 0.98 < ratio < 1.0001:
+            return (
+                f"The largest initial weight of the layer of shape {tuple(weight.shape)} is "
+                f"{ratio:.2f} times Glorot's bound. Does every layer get Keras's initial weights?"
+            )
+    return None
+
+
+def _layers_of(module: Module, draw: Draw) -> list[Layer]:
+    """The module's weights with random biases, so that a bias left out shows."""
+    state = [
+        tensor if tensor.ndim > 1 else 0.3 * draw.normal(*tensor.shape) for tensor in module.state()
+    ]
+    module.load_state(state)
+    layers: list[Layer] = []
+    for tensor in module.parameters():
+        if tensor.ndim > 1:
+            layers.append((tensor, torch.zeros(0)))
+        elif layers and layers[-1][1].numel() == 0:
+            layers[-1] = (layers[-1][0], tensor)
+        else:
+            raise unfit("Its parameters are not pairs of a weight and a bias.")
+    return layers
+
+
+def _sorted_out(layers: list[Layer], shapes: list[tuple[int, ...]]) -> list[list[Layer]]:
+    """All ways in which the layers can be those of these shapes, in this order."""
+    if len(layers) != len(shapes):
+        return []
+    return [
+        list(order)
+        for order in itertools.permutations(layers)
+        if all(
+            tuple(weight.shape) == shape
+            for (weight, _), shape in zip(order, shapes, strict=True)
+        )
+    ]  # fmt: skip
+
+
+def _places(maps: tuple[int, int, int]) -> list[Tensor]:
+    """Where number i of a flattened map stands: channels first as PyTorch's, or last as Keras's."""
+    channels, height, width = maps
+    index = torch.arange(channels * height * width)
+    return [index, index.view(height, width, channels).permute(2, 0, 1).flatten()]
+
+
+ENCODER_MISTAKES = {
+    "a stride of 2 that pads evenly on all sides": {"even": True},
+    "a table without the ReLU after the first convolution": {"no_relu": 0},
+    "a table without the ReLU after the second convolution": {"no_relu": 1},
+    "a table without the ReLU after the third convolution": {"no_relu": 2},
+    "a table without the ReLU after the fourth convolution": {"no_relu": 3},
+    "a table without the ReLU after the linear layer of 32": {"no_relu": 4},
+    "a table with ReLUs after mu and log_var": {"heads": (F.relu, F.relu)},
+    "a table with a ReLU after mu": {"heads": (F.relu, None)},
+    "a table with a ReLU after log_var": {"heads": (None, F.relu)},
+    "a table whose first convolution has the stride of 2": {"strides": (2, 1, 1, 1)},
+    "a table whose third convolution has the stride of 2": {"strides": (1, 1, 2, 1)},
+    "a table whose fourth convolution has the stride of 2": {"strides": (1, 1, 1, 2)},
+    "a table with leaky ReLUs of slope 0.2": {"slope": 0.2},
+    "a table with leaky ReLUs of slope 0.01": {"slope": 0.01},
+}
+"""How a computation differs from the table's, and the words for it."""
+
+
+def _encode(
+    layers: list[Layer],
+    x: Tensor,
+    places: Tensor,
+    *,
+    even: bool = False,
+    no_relu: int = -1,
+    heads: tuple = (None, None),
+    strides: tuple[int, ...] = (1, 2, 1, 1),
+    slope: float = 0.0,
+) -> list[Tensor]:
+    convolve = _padded_evenly if even else _convolved
+    for number, ((weight, bias), stride) in enumerate(zip(layers[:4], strides, strict=True)):
+        x = convolve(x, weight, bias, stride)
+        x = x if number == no_relu else F.leaky_relu(x, slope)
+    features = F.linear(x.flatten(1)[:, places.argsort()], *layers[4])
+    features = features if no_relu == 4 else F.leaky_relu(features, slope)
+    outputs = [F.linear(features, *layer) for layer in layers[5:]]
+    return [end(part) if end else part for part, end in zip(outputs, heads, strict=True)]
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    (top, bottom), (left, right) = _both(x, weight, stride)
+    return _conv_padded(x, weight, bias, stride, (left, right, top, bottom))
+
+
+def _is_encoder(module: Module, draw: Draw) -> str | None:
+    module.eval()
+    layers = _layers_of(module, draw)
+    both = [layer for layer in layers if layer[0].shape == (10, 32)]
+    if len(layers) == 6 and both:  # one linear layer for both heads
+        halves = zip(*(part.chunk(2) for part in both[0]), strict=True)
+        layers = [layer for layer in layers if layer is not both[0]] + list(halves)
+    channels, height, width = SHAPE
+    maps = (64, height // 2, width // 2)
+    shapes = [(32, channels, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (64, 64, 3, 3)]
+    shapes += [(32, math.prod(maps)), (5, 32), (5, 32)]
+    orders = _sorted_out(layers, shapes)
+    x = draw.uniform(3, *SHAPE)
+    got = list(_posterior(module, x))
+
+    def found(**mistake) -> bool:
+        return any(
+            expect.alike(got, _encode(order, x, places, **mistake), atol=1e-4)
+            for order in orders
+            for places in _places(maps)
+        )
+
+    return _tell_apart(orders, found, ENCODER_MISTAKES)
+
+
+DECODER_MISTAKES = {
+    "transposed convolutions with PyTorch's padding and output_padding": {"even": True},
+    "transposed convolutions that are cut off at the wrong end": {"before": True},
+    "a table without the ReLU after the linear layer": {"no_relu": 0},
+    "a table without the ReLU after the first transposed convolution": {"no_relu": 1},
+    "a table without the sigmoid": {"end": lambda x: x},
+    "a table with two sigmoids": {"end": lambda x: torch.sigmoid(torch.sigmoid(x))},
+    "a table with a ReLU before the sigmoid": {"end": lambda x: torch.sigmoid(F.relu(x))},
+    "a table with a ReLU in place of the sigmoid": {"end": F.relu},
+    "a table with a tanh in place of the sigmoid": {"end": torch.tanh},
+    "a table whose second transposed convolution has the stride of 2": {"strides": (1, 2)},
+    "a table with leaky ReLUs of slope 0.2": {"slope": 0.2},
+    "a table with leaky ReLUs of slope 0.01": {"slope": 0.01},
+}
+
+
+def _decode(
+    layers: list[Layer],
+    z: Tensor,
+    maps: tuple[int, int, int],
+    places: Tensor,
+    *,
+    even: bool = False,
+    before: bool = False,
+    no_relu: int = -1,
+    end: Callable[[Tensor], Tensor] = torch.sigmoid,
+    strides: tuple[int, int] = (2, 1),
+    slope: float = 0.0,
+) -> Tensor:
+    spread = _cropped_evenly if even else _cropped_before if before else _cropped
+    x = F.linear(z, *layers[0])
+    x = x if no_relu == 0 else F.leaky_relu(x, slope)
+    x = spread(x[:, places].view(-1, *maps), *layers[1], strides[0])
+    x = x if no_relu == 1 else F.leaky_relu(x, slope)
+    return end(spread(x, *layers[2], strides[1]))
+
+
+def _is_decoder(module: Module, draw: Draw) -> str | None:
+    module.eval()
+    channels, height, width = SHAPE
+    maps = (64, height // 2, width // 2)
+    shapes = [(math.prod(maps), 5), (64, 32, 3, 3), (32, channels, 3, 3)]
+    orders = _sorted_out(_layers_of(module, draw), shapes)
+    z = draw.normal(3, 5, std=2.0)
+    got = module(z)
+
+    def found(**mistake) -> bool:
+        return any(
+            expect.alike(got, _decode(order, z, maps, places, **mistake), atol=1e-4)
+            for order in orders
+            for places in _places(maps)
+        )
+
+    return _tell_apart(orders, found, DECODER_MISTAKES)
+
+
+def _tell_apart(
+    orders: list[list[Layer]], found: Callable[..., bool], mistakes: dict[str, dict]
+) -> str | None:
+    """None if the table's own computation is found, else which other one is."""
+    if not orders:
+        return (
+            "Its weights are not those of the table: compare the channels and kernels of its "
+            "layers with the rows."
+        )
+    if found():
+        return None
+    for words, mistake in mistakes.items():
+        if found(**mistake):
+            return f"With its own weights it computes what {words} gives."
+    return (
+        "With its own weights it gives other numbers than the layers of the table do. Compare "
+        "strides, paddings and activations row by row, and the order of the rows."
+    )
+
+
+# --- sampling -------------------------------------------------------------------------------
+
+
+def sampling(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The layer that draws codes."""
+    mu, log_var = draw.normal(3, 5, std=2.0), draw.normal(3, 5)
+    count = 4000
+    means = draw.normal(1, 3, std=2.0).expand(count, 3)
+    log_vars = torch.tensor([-4.0, 1.0, 3.0]).expand(count, 3)
+    seed = draw.seed()
+
+    def layer() -> Module:
+        return Module.build(student, "Sampling")
+
+    @criterion("one code for each image", 0.25)
+    def shape() -> str | None:
+        return expect.first(
+            expect.shape(layer()(*inputs, seed=seed), inputs[0].shape, "`z`")
+            for inputs in ((mu, log_var), (mu[:1], log_var[:1]))
+        )
+
+    @criterion("the mean and the spread of z", 0.5)
+    def moments() -> str | None:
+        z = expect.needed(layer()(means, log_vars, seed=seed), means.shape, "`z`")
+        error = (z - means).double()
+        got, want = error.std(0), (log_vars[0] / 2).exp().double()
+        limit = expect.STANDARD_ERRORS / math.sqrt(count)
+        if expect.alike(z, means):
+            return "`z` is `mu` itself: there is no randomness in it."
+        if float(got.max()) < 1e-5:
+            return "Images with the same `mu` and `log_var` all get the same `z`."
+        if bool((error.mean(0).abs() > limit * got + 1e-4).any()):
+            return "On average `z` is not `mu`."
+        if float((got / want - 1).abs().max()) < limit:
+            return None
+        for words, other in (
+            ("`z` scatters with the VARIANCE in place of the standard deviation", want**2),
+            ("`log_var` itself is taken for the standard deviation", log_vars[0].abs().double()),
+            ("`z` scatters equally, whether `log_var` is small or large", torch.ones(3).double()),
+        ):
+            if float((got / other - 1).abs().max()) < limit:
+                return f"{expect.upper(words)}."
+        seen = ", ".join(
+            f"{float(g):.3g} where `log_var` is {float(lv):g}"
+            for g, lv in zip(got, log_vars[0], strict=True)
+        )
+        return f"The standard deviation of `z` around `mu` is {seen}."
+
+    @criterion("fresh normal noise for every entry and every call", 0.5)
+    def noise() -> str | None:
+        module = layer()
+        z = expect.needed(module(means, log_vars, seed=seed), means.shape, "`z`")
+        error = (z - means).double()
+        scale = error.std(0).clamp_min(1e-12)
+        return draws_afresh(
+            lambda seed: module(mu, log_var, seed=seed), "`z`"
+        ) or expect.standard_normal(error / scale, "the noise in `z`")
+
+    @criterion("gradients to mu and log_var", 0.5)
+    def gradient() -> str | None:
+        weights = draw.normal(3, 5)
+        module = layer()
+        found = student.gradients(module.ref, mu, log_var, wrt=(0, 1), cotangent=weights, seed=seed)
+        to_mu, to_log_var = found.inputs
+        # z = mu + std * noise, and std depends on log_var: whatever the noise was.
+        return expect.gradient(to_mu, weights, "`mu`") or expect.gradient(
+            to_log_var, weights * (found.output - mu) / 2, "`log_var`", rtol=1e-3, atol=1e-4
+        )
+
+    @criterion("the generator decides the draw", 0.25)
+    def generator() -> str | None:
+        module = layer()
+        return uses_generator(
+            lambda seed, generator: module(mu, log_var, generator=generator, seed=seed), "`z`"
+        )
+
+    yield from (shape, moments, noise, gradient, generator)
+
+
+# --- the loss -------------------------------------------------------------------------------
+
+
+def loss(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The terms of the loss, for each image and in nats."""
+    name = "cross_entropy_terms"
+    x, x_hat = draw.uniform(3, 2, 4, 7), draw.uniform(3, 2, 4, 7, low=0.03, high=0.97)
+    mu, log_var = draw.normal(3, 5, std=1.5), draw.normal(3, 5, std=1.5)
+    sizes = {"pixels": 56, "latent dimensions": 5, "images": 3}
+
+    def ask(beta: float | None = None, batch: int = 3, **other: Tensor) -> dict[str, Tensor]:
+        given = {"x": x, "x_hat": x_hat, "mu": mu, "log_var": log_var} | other
+        arguments = [given[key][:batch] for key in ("x", "x_hat", "mu", "log_var")]
+        terms = student.call(name, *arguments, **({} if beta is None else {"beta": beta}))
+        if not isinstance(terms, dict) or not {"loss", "nll", "kl"} <= terms.keys():
+            raise unfit(
+                f'The result is {expect.describe(terms)}, where a dict of "loss", "nll" and "kl" '
+                "was expected."
+            )
+        return terms
+
+    @criterion("a dict of three terms, one number for each image in each", 0.5)
+    def shape() -> str | None:
+        return expect.first(
+            expect.shape(ask(batch=batch)[key], (batch,), f'"{key}"{what}', PER_IMAGE)
+            for batch, what in ((3, ""), (1, " for a batch of one"))
+            for key in ("nll", "kl", "loss")
+        )
+
+    @criterion("the cross-entropy", 0.75)
+    def nll() -> str | None:
+        want = reference().call(name, x, x_hat, mu, log_var)["nll"]
+        got = ask()["nll"]
+        problem = expect.close(got, want, '"nll"', sizes=sizes)
+        if problem is None:
+            return expect.close(ask(beta=3.7)["nll"], want, '"nll", for a beta other than 1,')
+        for words, other in _other_cross_entropies(x, x_hat).items():
+            if expect.alike(got, other, rtol=1e-3):
+                return f'"nll" is {words}.'
+        return problem
+
+    @criterion("the divergence, unweighted", 0.5)
+    def divergence() -> str | None:
+        want = reference().call("gaussian_kl", mu, log_var)
+        got = ask()["kl"]
+        problem = expect.close(got, want, '"kl"', sizes=sizes)
+        if problem is None:
+            return expect.close(ask(beta=3.7)["kl"], want, '"kl", for a beta other than 1,')
+        as_std = reference().call("gaussian_kl", mu, 2 * log_var)
+        if expect.alike(got, as_std):
+            return '"kl" treats `log_var` as the logarithm of a standard deviation.'
+        return problem
+
+    @criterion("the loss, made of the two with beta", 0.5)
+    def total() -> str | None:
+        for beta in (None, 0.0, 0.392, 3.7):
+            terms = ask(beta)
+            for key in ("loss", "nll", "kl"):
+                if problem := expect.shape(terms[key], (3,), f'"{key}"', PER_IMAGE):
+                    return problem
+            weight = 1.0 if beta is None else beta
+            if not expect.alike(terms["loss"], terms["nll"] + weight * terms["kl"], atol=1e-3):
+                return _explain_loss(ask, beta)
+        return None
+
+    @criterion("gradients of the loss", 0.5)
+    def gradient() -> str | None:
+        weights = draw.uniform(3, low=0.5, high=2.0)
+        found = student.gradients(
+            name, x, x_hat, mu, log_var, beta=2.5, wrt=(1, 2, 3), cotangent={"loss": weights}
+        ).inputs
+        right = (
+            reference()
+            .gradients(
+                name, x, x_hat, mu, log_var, beta=2.5, wrt=(1, 2, 3), cotangent={"loss": weights}
+            )
+            .inputs
+        )
+        return expect.first(
+            expect.gradient(got, want, what, sizes=sizes, rtol=1e-3, atol=1e-4)
+            for got, want, what in zip(
+                found, right, ("`x_hat`", "`mu`", "`log_var`"), strict=True
+            )
+        )  # fmt: skip
+
+    @criterion("a certain decoder that is wrong costs much, and not infinitely much", 0.25)
+    def extremes() -> str | None:
+        certain = x_hat.round()
+        terms = ask(x=1 - certain, x_hat=certain)
+        # What a pixel that is certain and wrong costs differs from implementation to
+        # implementation: 16 nats in Keras, 100 in PyTorch.
+        return expect.within(terms["nll"], 5.0, 56 * 1e4, '"nll" of wrong certainty')
+
+    yield from (shape, nll, divergence, total, gradient, extremes)
+
+
+def _other_cross_entropies(x: Tensor, x_hat: Tensor) -> dict[str, Tensor]:
+    def summed(values: Tensor) -> Tensor:
+        return values.flatten(1).sum(1)
+
+    logits = summed(F.binary_cross_entropy_with_logits(x_hat, x, reduction="none"))
+    right = summed(F.binary_cross_entropy(x_hat, x, reduction="none"))
+    return {
+        "that of logits, but `x_hat` holds probabilities already: a sigmoid too many": logits,
+        "that of `x` as the probabilities and `x_hat` as the data: the two are swapped": summed(
+            F.binary_cross_entropy(x, x_hat, reduction="none")
+        ),
+        "a squared error": summed((x - x_hat) ** 2),
+        "half a squared error": summed((x - x_hat) ** 2) / 2,
+        "only the part of the white pixels; black ones count too": summed(-x * x_hat.log()),
+        "the log-likelihood: it has the right size and the wrong sign": -right,
+    }
+
+
+def _explain_loss(ask: Callable[..., dict[str, Tensor]], beta: float | None) -> str:
+    low, high = ask(0.0), ask(1.0)
+    slope, divergence = (high["loss"] - low["loss"]).double(), high["kl"].double()
+    where = "At the default beta" if beta is None else f"At beta = {beta:g}"
+    problem = f'{where}, "loss" does not fit together with "nll", "kl" and beta.'
+    if not bool(slope.any()):
+        return f"{problem} It is the same whatever beta is."
+    if expect.alike(slope, -divergence, atol=1e-3):
+        return f"{problem} A larger divergence makes it smaller."
+    if expect.alike(slope, high["nll"].double(), atol=1e-3):
+        return f'{problem} It is "nll" that beta multiplies.'
+    ratio = float((slope / divergence).median())
+    if expect.alike(slope, ratio * divergence, atol=1e-3) and abs(ratio - 1) > 1e-3:
+        return f'{problem} When beta grows by 1 it grows by {ratio:.3g} times "kl".'
+    return problem
+
+
+def seed_loss(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The published loss, and the beta that is hidden in it."""
+    batches = []
+    for shape, k in (((3, 2, 4, 7), 5), ((4, 1, 6, 5), 2), ((1, 1, 3, 3), 3)):
+        x, x_hat = draw.uniform(*shape), draw.uniform(*shape, low=0.05, high=0.95)
+        batches.append((x, x_hat, 3 * draw.normal(shape[0], k), draw.normal(shape[0], k)))
+
+    @criterion("the published loss, a single number", 1)
+    def published() -> str | None:
+        for batch in batches:
+            got = student.call("seed_loss", *batch)
+            want = reference().call("seed_loss", *batch)
+            if problem := expect.shape(got, (), "the loss of a batch", "a single number"):
+                return problem
+            if expect.alike(got, want, atol=1e-6):
+                continue
+            x, x_hat, mu, log_var = batch
+            cross = F.binary_cross_entropy(x_hat, x)
+            weighted = float((got - cross) / (want - cross))
+            k = mu.shape[1]
+            for words, ratio in (
+                (f"a sum over the {k} latent dimensions in place of a mean", k),
+                ("a divergence with its factor of one half, which is not there", 0.5),
+                ("half of a sum over the latent dimensions: that is the KL", k / 2),
+                ("a divergence of the wrong sign", -1.0),
+                ("no divergence at all", 0.0),
+                ("a divergence without its weight of 5e-4", 2000.0),
+            ):
+                if abs(weighted - ratio) < 0.01 * max(1.0, abs(ratio)):
+                    return f"In the loss there is {words}."
+            pixels = float((got - (want - cross)) / cross)
+            for words, ratio in (
+                ("added up over the pixels", x[0].numel()),
+                ("added up over all pixels of the batch", x.numel()),
+            ):
+                if abs(pixels / ratio - 1) < 1e-3:
+                    return f"The cross-entropy is {words}, where the published loss takes a mean."
+            return expect.close(got, want, "the loss of a batch", atol=1e-6)
+        return None
+
+    @criterion("the beta that is hidden in it", 0.75)
+    def beta() -> str | None:
+        for k in (2, 5, 1, draw.integer(6, 20)):
+            got, want = student.call("hidden_beta", k), 0.784 / k
+            value = expect.as_number(got)
+            if value is not None and abs(value - 0.392) < 1e-6 and k != 2:
+                return (
+                    f"For {k} latent dimensions the hidden beta comes out as that of 2. The mean "
+                    "over the dimensions divides by their number."
+                )
+            if value is not None and abs(value / want / k - 1) < 1e-6 and k > 1:
+                return (
+                    f"For {k} latent dimensions the hidden beta is {k} times the right value: the "
+                    "published loss takes a mean over them, the KL is a sum."
+                )
+            what = f"the hidden beta for {k} latent dimensions"
+            if problem := expect.number(got, want, what, rtol=1e-4):
+                return problem
+        return None
+
+    @criterion("other images and other weights", 0.25)
+    def others() -> str | None:
+        for _ in range(3):
+            k, pixels = draw.integer(1, 9), draw.integer(10, 5000)
+            weight = float(draw.uniform(1, low=1e-4, high=1.0))
+            got = student.call("hidden_beta", k, pixels, weight)
+            want = reference().call("hidden_beta", k, pixels, weight)
+            what = f"the hidden beta for {pixels} pixels and a weight of {weight:.3g}"
+            if problem := expect.number(got, want, what, rtol=1e-4):
+                return problem
+        return None
+
+    yield from (published, beta, others)
+
+
+# --- training -------------------------------------------------------------------------------
+
+TRACKED = '''
+import torch
+
+
+def feed(mean, values):
+    """Hand over values that are part of a graph for gradients."""
+    weight = torch.ones((), requires_grad=True)
+    mean.update_state(values * weight)
+
+
+def holds_graph(mean):
+    """Whether anything that the metric keeps is still part of a graph."""
+    found, stack = False, list(vars(mean).values())
+    while stack:
+        value = stack.pop()
+        if isinstance(value, torch.Tensor):
+            found = found or value.requires_grad
+        elif isinstance(value, (list, tuple)):
+            stack.extend(value)
+    return found
+
+
+def name_of(mean):
+    return mean.name
+'''
+
+
+def tracker(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The mean over an epoch."""
+    sizes = [draw.integer(3, 7), 1, draw.integer(8, 12)]
+    batches = [
+        draw.normal(size, mean=shift) for size, shift in zip(sizes, (5, -40, 1), strict=True)
+    ]
+
+    def fresh() -> Ref:
+        return student.call("Mean", "loss", keep=True)
+
+    def update(mean: Ref, values: Tensor) -> None:
+        student.call((mean, "update_state"), values)
+
+    def result(mean: Ref) -> float:
+        value = expect.as_number(student.call((mean, "result")))
+        if value is None:
+            got = student.call((mean, "result"))
+            raise unfit(f"`result()` gives {expect.describe(got)}, where a number was expected.")
+        return value
+
+    @criterion("every example counts the same", 0.75)
+    def mean() -> str | None:
+        metric = fresh()
+        for batch in batches:
+            update(metric, batch)
+        got, want = result(metric), float(torch.cat(batches).mean())
+        for words, other in (
+            ("is the mean of the batches' means: a small batch counts too much", _mean_of_means),
+            ("is that of the last batch only", lambda parts: parts[-1].mean()),
+            ("is the sum over all examples", lambda parts: torch.cat(parts).sum()),
+            ("is the sum of the batches' means", lambda parts: sum(p.mean() for p in parts)),
+            ("is the sum over the examples divided by the number of batches", _per_batch),
+        ):
+            if abs(got - want) > 1e-3 and abs(got - float(other(batches))) < 1e-3:
+                return f"The result {words}."
+        return expect.number(got, want, "the result", atol=1e-4)
+
+    @criterion("after a reset it starts from nothing", 0.5)
+    def reset() -> str | None:
+        metric = fresh()
+        update(metric, batches[0])
+        student.call((metric, "reset_state"))
+        update(metric, batches[2])
+        want = float(batches[2].mean())
+        if abs(result(metric) - float(torch.cat([batches[0], batches[2]]).mean())) < 1e-5:
+            return "The values from before the reset still count: epochs would pile up."
+        return expect.number(result(metric), want, "after a reset, the result", atol=1e-4)
+
+    @criterion("a plain number, and no graph kept", 0.5)
+    def plain() -> str | None:
+        probe = student.define(TRACKED)
+        metric = fresh()
+        for batch in batches:
+            student.call(probe["feed"], metric, batch)
+        value = student.call((metric, "result"))
+        if not isinstance(value, int | float):
+            return f"`result()` gives {expect.describe(value)}, where a plain number was expected."
+        if student.call(probe["holds_graph"], metric):
+            return (
+                "The metric keeps tensors that are part of a graph: over an epoch the memory fills "
+                "with the graphs of all its batches."
+            )
+        if student.call(probe["name_of"], metric) != "loss":
+            return "`name` is not the name that it was given."
+        return None
+
+    @criterion("nan where there was nothing", 0.25)
+    def nothing() -> str | None:
+        metric = fresh()
+        first = result(metric)
+        update(metric, batches[0])
+        student.call((metric, "reset_state"))
+        second = result(metric)
+        if math.isnan(first) and math.isnan(second):
+            return None
+        got = second if math.isnan(first) else first
+        return f"Of no examples at all the result is {got:g}, where nan was expected."
+
+    yield from (mean, reset, plain, nothing)
+
+
+def _mean_of_means(batches: list[Tensor]) -> Tensor:
+    return torch.stack([batch.mean() for batch in batches]).mean()
+
+
+def _per_batch(batches: list[Tensor]) -> Tensor:
+    return torch.cat(batches).sum() / len(batches)
+
+
+FIT_PROBE = '''
+import torch
+from torch import nn
+
+
+class Probe(nn.Module):
+    """Learns nothing. It notes what is done with it, and its images are their own numbers."""
+
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.stop_training = True  # as an earlier training left it
+        self.stop_after = stop_after
+        self.events = []
+        self.values = [1e6]  # as an earlier epoch left it
+
+    @property
+    def device(self):
+        return self.weight.device
+
+    def reset_metrics(self):
+        self.values = []
+
+    def get_metrics_result(self):
+        return {"loss": sum(self.values) / max(len(self.values), 1), "count": len(self.values)}
+
+    def train_step(self, batch):
+        numbers = batch.flatten().tolist()
+        self.events.append(["step", numbers, self.training and torch.is_grad_enabled()])
+        self.values += numbers
+
+    def evaluate(self, x, batch_size=250):
+        self.events.append(["evaluate", x.flatten().tolist(), True])
+        self.values = []
+        return {"loss": x.mean().item() + 0.5, "count": len(x)}
+
+
+class Listener:
+    def __init__(self, name):
+        self.name = name
+
+    def set_model(self, model):
+        self.model = model
+        self.note("set_model")
+
+    def note(self, what, logs=None):
+        self.model.events.append([f"{self.name}.{what}", dict(logs or {}), True])
+
+    def on_train_begin(self):
+        self.note("on_train_begin")
+
+    def on_epoch_end(self, epoch, logs):
+        self.note(f"on_epoch_end {epoch}", logs)
+        if self.model.stop_after is not None and epoch >= self.model.stop_after:
+            self.model.stop_training = True
+
+    def on_train_end(self):
+        self.note("on_train_end")
+
+
+def events_of(model):
+    return model.events
+
+
+def history_of(history):
+    return dict(history.history)
+'''
+
+
+def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The training loop, around a model that only takes notes."""
+    count, split, batch_size, epochs = 13, 0.32, 4, 3
+    num_train = 8
+    x = (torch.arange(count) + 1.0).view(count, 1, 1, 1) / 100
+
+    def run(
+        *,
+        split: float = split,
+        order: int = 5,
+        stop_after: int | None = None,
+        listeners: int = 1,
+        seed: int = 0,
+    ) -> tuple[list, dict[str, list[float]]]:
+        probe = student.define(FIT_PROBE)
+        model = student.call(probe["Probe"], stop_after, keep=True)
+        callbacks = [student.call(probe["Listener"], name, keep=True) for name in "ab"[:listeners]]
+        arguments = (model, x, epochs, batch_size, split, callbacks, order, False)
+        history = student.call("fit_model", *arguments, seed=seed, keep=True)
+        events = student.call(probe["events_of"], model)
+        try:
+            found = student.call(probe["history_of"], history)
+        except StudentError:
+            raise unfit("What `fit_model` gives back has no `history`.") from None
+        return events, found
+
+    def steps(events: list) -> list[list[float]]:
+        found = [event[1] for event in events if event[0] == "step"]
+        if not found:
+            raise unfit("`train_step` is never called.")
+        return found
+
+    def by_epoch(events: list) -> list[list[list[float]]]:
+        """The batches of each epoch; an epoch ends with a callback's `on_epoch_end`."""
+        found, now = [], []
+        for kind, value, _ in events:
+            if kind == "step":
+                now.append(value)
+            elif kind.startswith("a.on_epoch_end"):
+                found.append(now)
+                now = []
+        return found
+
+    numbers = [round(float(value), 4) for value in x.flatten()]
+    trained, held_out = numbers[:num_train], numbers[num_train:]
+
+    @criterion("the last part is held out, and never trained on", 1)
+    def held() -> str | None:
+        events, _ = run()
+        seen = {round(value, 4) for batch in steps(events) for value in batch}
+        evaluated = [event[1] for event in events if event[0] == "evaluate"]
+        if seen == set(numbers):
+            return "Validation images are trained on as well."
+        if abs(len(seen) - count * split) < 1:
+            return (
+                f"Of {count} images, with a validation_split of {split}, it trains on {len(seen)}:"
+                " the two parts are mixed up."
+            )
+        if seen == set(numbers[count - num_train :]):
+            return "The FIRST part is held out: as in Keras, it is to be the last one."
+        if seen != set(trained):
+            if len(seen) == num_train:
+                return (
+                    "The images held out are not the last ones. Is x shuffled before it is split?"
+                )
+            return (
+                f"Of {count} images, with a validation_split of {split}, it trains on {len(seen)}."
+            )
+        if not evaluated:
+            return "The validation images are never evaluated."
+        for part in evaluated:
+            if sorted(round(value, 4) for value in part) != held_out:
+                return "Other images are evaluated than those that were held out."
+        if len(evaluated) != epochs:
+            return f"In {epochs} epochs the validation images are evaluated {len(evaluated)} times."
+        return None
+
+    @criterion("each epoch sees every training image once, in a new order, in the mode to train", 1)
+    def order() -> str | None:
+        events, _ = run(split=0.0)
+        found = steps(events)
+        if not all(event[2] for event in events if event[0] == "step"):
+            return "While it is trained the model is in evaluation mode, or without gradients."
+        sizes = [len(batch) for batch in found]
+        per_epoch = [4, 4, 4, 1]
+        if sizes != per_epoch * epochs:
+            if sizes == [4, 4, 4] * epochs:
+                return "The last, smaller batch of an epoch is left out."
+            shown = ", ".join(map(str, sizes[:6]))
+            return (
+                f"{count} images in batches of 4, {epochs} times, come as batches of {shown}, ..."
+            )
+        orders = [
+            [value for batch in found[i : i + 4] for value in batch]
+            for i in range(0, len(found), 4)
+        ]  # fmt: skip
+        for one in orders:
+            if sorted(round(value, 4) for value in one) != numbers:
+                return "An epoch does not see every image once."
+        if orders[0] == sorted(orders[0]) and orders[1] == orders[0]:
+            return "The images are never shuffled."
+        if orders[0] == orders[1] == orders[2]:
+            return "Every epoch has the same order of images."
+        again = steps(run(split=0.0, seed=1)[0])
+        other = steps(run(split=0.0, order=6)[0])
+        if again != found:
+            return "With the same seed the order of the images differs from run to run."
+        if other == found:
+            return "With another seed the order of the images is the same."
+        return None
+
+    @criterion("the history: every epoch's own metrics, with val_ for the validation's", 1)
+    def history() -> str | None:
+        _, found = run()
+        want = {"loss", "count", "val_loss", "val_count"}
+        if not isinstance(found, dict) or set(found) != want:
+            return (
+                f"The history has {expect.describe(found)}; of metrics called loss and count, "
+                "loss, count, val_loss and val_count were expected."
+            )
+        for name, values in found.items():
+            if not isinstance(values, list) or len(values) != epochs:
+                return f"After {epochs} epochs the history's {name!r} is {expect.describe(values)}."
+        if found["count"] != [num_train] * epochs:
+            if found["count"][1:] == [num_train * (i + 2) for i in range(epochs - 1)]:
+                return "The metrics go on from epoch to epoch: they are not reset."
+            if found["count"][0] == num_train + 1:
+                return "What was in the metrics before the training still counts: reset them first."
+            if not any(found["count"]):
+                return "The metrics are read after the validation has emptied them."
+            return f"The metrics of an epoch are of {found['count']} images, not of {num_train}."
+        means = [(name, sum(part) / len(part)) for name, part in
+                 (("loss", trained), ("val_loss", held_out))]  # fmt: skip
+        for name, mean in means:
+            want_value = mean + (0.5 if name == "val_loss" else 0.0)
+            for value in found[name]:
+                if problem := expect.number(value, want_value, f"the history's {name!r}"):
+                    return problem
+        without = run(split=0.0)[1]
+        if any(name.startswith("val_") for name in without):
+            return "Without a validation_split there are still val_ metrics in the history."
+        return None
+
+    @criterion("callbacks are told, and can end the training", 1)
+    def callbacks() -> str | None:
+        events, _ = run(listeners=2)
+        told = [event[0] for event in events if event[0][:2] in ("a.", "b.")]
+        first = [name[2:] for name in told if name.startswith("a.")]
+        second = [name[2:] for name in told if name.startswith("b.")]
+        want = ["set_model", "on_train_begin"]
+        want += [f"on_epoch_end {epoch}" for epoch in range(epochs)] + ["on_train_end"]
+        if first != want or second != want:
+            got = first if first != want else second
+            return f"A callback was told {', '.join(got) or 'nothing'}."
+        logs = [event[1] for event in events if event[0].startswith("a.on_epoch_end")]
+        if any(set(log) != {"loss", "count", "val_loss", "val_count"} for log in logs):
+            return (
+                f"A callback is told the metrics {sorted(logs[0])} after an epoch: those of "
+                "training and of validation were expected."
+            )
+        if any(not part for part in by_epoch(events)):
+            return "`on_epoch_end` is called before the epoch is over."
+        stopped, found = run(stop_after=1)
+        ends = sum(event[0].startswith("a.on_epoch_end") for event in stopped)
+        if ends != 2:
+            return (
+                f"A callback asked to stop after the second epoch, and there were {ends} epochs. "
+                "(Is `stop_training` set to False at the start?)"
+            )
+        if stopped[-1][0] != "a.on_train_end":
+            return "`on_train_end` is not called when a callback has ended the training."
+        return None
+
+    yield from (held, order, history, callbacks)
+
+
+ATTRIBUTES = """
+def attribute(thing, name):
+    return getattr(thing, name, None)
+"""
+
+
+def model(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """The whole VAE with its steps."""
+    seed = draw.seed()
+    images = draw.uniform(6, *SHAPE)
+
+    def build(latent_dim: int = 3, beta: float = 2.5, shape: tuple[int, ...] = SHAPE) -> Module:
+        return Module.build(student, "KerasVAE", latent_dim, beta, shape, seed=seed)
+
+    def compiled(rate: float = 0.01) -> Module:
+        vae = build()
+        vae.call("compile", vae.optimizer("SGD", lr=rate))
+        return vae
+
+    def terms_of(vae: Module, batch: Tensor, seed: int) -> dict[str, Tensor]:
+        return student.call("keras_terms", vae.ref, batch, seed=seed)
+
+    @criterion("its size, and what it remembers", 0.5)
+    def size() -> str | None:
+        attribute = student.define(ATTRIBUTES)["attribute"]
+        for arguments in ((2,), (5, 1.0)):
+            right = Module.build(reference(), "KerasVAE", *arguments).size()
+            mine = Module.build(student, "KerasVAE", *arguments, seed=seed)
+            if problem := has_size(mine, right, f"a VAE of {arguments[0]} latents"):
+                return problem
+        vae = build(3, 2.5)
+        for name, want in (("latent_dim", 3), ("beta", 2.5), ("image_shape", list(SHAPE))):
+            got = student.call(attribute, vae.ref, name)
+            got = list(got) if isinstance(got, tuple | list) else got
+            if got != want:
+                return f"Built with {name} = {want}, it has {name} = {got}."
+        ratio = _beta_of(terms_of(build(7, 2.5), images, 1))
+        if abs(ratio - 2.5) > 0.1:
+            return f"With 7 latent dimensions and beta = 2.5, the KL counts {ratio:.3g} times."
+        return None
+
+    @criterion("forward: the decoder's image of a draw from the posterior", 0.75)
+    def forward() -> str | None:
+        vae = build()
+        for batch in (6, 1):
+            x = images[:batch]
+            got = vae(x, generator=Seed(7), seed=1)
+            if not isinstance(got, tuple | list) or len(got) != 3:
+                return (
+                    f"A forward pass gives {expect.describe(got)}, where `(x_hat, mu, log_var)` "
+                    "was expected."
+                )
+            mu, log_var = vae.call("encoder", x)
+            for part, want, name in ((got[1], mu, "`mu`"), (got[2], log_var, "`log_var`")):
+                if problem := expect.close(part, want, f"{name} of a forward pass"):
+                    return problem
+            if problem := expect.shape(got[0], x.shape, "`x_hat` of a forward pass"):
+                return problem
+            if expect.alike(got[0], vae.call("decoder", mu)):
+                return "A forward pass decodes `mu`: nothing is drawn from the posterior."
+            layer = Module.build(student, "Sampling")
+            z = layer(mu, log_var, generator=Seed(7), seed=1)
+            if not expect.alike(got[0], vae.call("decoder", z)):
+                swapped = layer(log_var, mu, generator=Seed(7), seed=1)
+                if expect.alike(got[0], vae.call("decoder", swapped)):
+                    return "The sampling layer gets `log_var` and `mu` in the wrong order."
+                return (
+                    "`x_hat` is not the decoder's image of what `Sampling` draws with the same "
+                    "generator. Is the generator handed on?"
+                )
+        return draws_afresh(lambda seed: vae(images, seed=seed)[0], "`x_hat`")
+
+    @criterion("train_step: one step of the optimiser, down the mean loss", 1.25)
+    def training() -> str | None:
+        rate = 0.01
+        vae = compiled(rate)
+        batches = [images[:4], images[4:]]
+        for number, batch in enumerate(batches):
+            before = vae.parameters()
+            weights = torch.full((len(batch),), 1 / len(batch))
+            wanted = student.gradients(
+                "keras_terms", vae.ref, batch, of=vae.ref, cotangent={"loss": weights}, seed=number
+            ).parameters
+            vae.call("train_step", batch, seed=number)
+            after = vae.parameters()
+            moved = torch.cat([(a - b).flatten() for a, b in zip(after, before, strict=True)])
+            right = -rate * torch.cat(
+                [
+                    (torch.zeros_like(p) if g is None else g).flatten()
+                    for g, p in zip(wanted, before, strict=True)
+                ]
+            )
+            if expect.alike(moved, right, rtol=1e-2, atol=2e-6):
+                continue
+            if not bool(moved.any()):
+                return "After `train_step` the weights are what they were: no step was taken."
+            ratio = float((moved @ right) / (right @ right))
+            # Weights are float32: what is far smaller than they are drowns in rounding.
+            if expect.alike(moved, ratio * right, rtol=1e-2, atol=1e-5 * max(1, abs(ratio))):
+                if abs(ratio + 1) < 0.02:
+                    return "`train_step` goes up the loss, not down."
+                if abs(ratio / len(batch) - 1) < 0.02:
+                    return (
+                        "The step is as many times too long as there are images in the batch: is "
+                        "a sum minimised where a mean is asked for?"
+                    )
+                return f"The step is {ratio:.3g} times as long as one of the mean loss."
+            if number:
+                return (
+                    "The second step is not that of its own batch. Are the gradients of the first "
+                    "batch still there?"
+                )
+            return 'The step is not down the gradient of the mean of "loss" over the batch.'
+        return None
+
+    @criterion("test_step: nothing is learnt", 0.5)
+    def testing() -> str | None:
+        vae = compiled()
+        before = vae.state()
+        vae.call("test_step", images)
+        return expect.same(vae.state(), before, "`test_step` changes the weights.")
+
+    @criterion("the metrics: loss, nll and kl over all the images of both kinds of step", 0.5)
+    def metrics() -> str | None:
+        for kind in ("test_step", "train_step"):
+            vae = compiled(rate=0.0)
+            vae.load_state([2 * tensor for tensor in vae.state()])  # so that images differ more
+            vae.call("reset_metrics")
+            parts = []
+            for number, batch in enumerate((images[:5], images[5:])):
+                vae.call(kind, batch, seed=number)
+                parts.append(terms_of(vae, batch, number))
+            got = vae.call("get_metrics_result")
+            if not isinstance(got, dict) or set(got) != {"loss", "nll", "kl"}:
+                return (
+                    f"After a `{kind}` the metrics are {expect.describe(got)}: loss, nll and kl "
+                    "were expected."
+                )
+            for name in ("loss", "nll", "kl"):
+                want = float(torch.cat([part[name] for part in parts]).mean())
+                value = expect.as_number(got[name])
+                if value is not None and math.isnan(value):
+                    return f"A `{kind}` does not update the metric {name!r}."
+                what = f"after a `{kind}` of 5 images and one of 1, the metric {name!r}"
+                if problem := expect.number(got[name], want, what, rtol=1e-3):
+                    last = float(parts[-1][name].mean())
+                    if value is not None and abs(value - last) < 1e-4 * abs(last) + 1e-6:
+                        return f"After two calls of `{kind}` the metric {name!r} knows one only."
+                    return problem
+        return None
+
+    @criterion("predict_step: the reconstruction from the mean", 0.5)
+    def predict() -> str | None:
+        vae = build()
+        vae.eval()
+        got = vae.call("predict_step", images, seed=1)
+        if problem := expect.shape(got, images.shape, "what `predict_step` gives"):
+            return problem
+        if expect.alike(got, images):
+            return "`predict_step` hands back its input."
+        return expect.same(
+            got,
+            vae.call("predict_step", images, seed=2),
+            "`predict_step` gives something else at each call: something in it is random.",
+        ) or expect.same(
+            got,
+            vae.call("decoder", vae.call("encoder", images)[0]),
+            "`predict_step` does not give the decoder's image of the posterior mean.",
+        )
+
+    yield from (size, forward, training, testing, metrics, predict)
+
+
+def _beta_of(terms: dict[str, Tensor]) -> float:
+    return float(((terms["loss"] - terms["nll"]).sum() / terms["kl"].sum()).double())
+
+
+STOPPED = """
+import torch
+from torch import nn
+
+
+class Dummy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.stop_training = False
+
+
+def stopped(model):
+    return bool(model.stop_training)
+"""
+
+
+def early_stopping(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """Stopping at the right time, with the right weights."""
+
+    def callback(patience: int) -> Ref:
+        return student.call("EarlyStopping", patience=patience, keep=True)
+
+    def run(
+        held_out: list[float], patience: int, training: list[float] | None = None, again=None
+    ) -> tuple[int, float]:
+        """How many epochs there were, and the number of the epoch whose weights are left."""
+        probe = student.define(STOPPED)
+        stopper = again or callback(patience)
+        dummy = Module.build(student, probe["Dummy"])
+        dummy.load_state([torch.full((2,), -1.0)])
+        student.call((stopper, "set_model"), dummy.ref)
+        student.call((stopper, "on_train_begin"))
+        training = training or [10.0 - epoch for epoch in range(len(held_out))]
+        done = 0
+        for epoch, (loss, value) in enumerate(zip(training, held_out, strict=True)):
+            dummy.load_state([torch.full((2,), float(epoch))])
+            done = epoch + 1
+            student.call((stopper, "on_epoch_end"), epoch, {"loss": loss, "val_loss": value})
+            if student.call(probe["stopped"], dummy.ref):
+                break
+        student.call((stopper, "on_train_end"))
+        return done, float(dummy.state()[0][0])
+
+    @criterion("it watches the validation loss", 0.5)
+    def watches() -> str | None:
+        done, _ = run([3.0, 4.0, 5.0, 6.0, 7.0, 8.0], patience=1)
+        if done < 6:
+            return None
+        return (
+            "The validation loss rises from the start, the training loss falls, and training is "
+            "not ended. Which of the two is watched?"
+        )
+
+    @criterion("patience: so many epochs in a row without improvement, and one more ends it", 0.5)
+    def patience() -> str | None:
+        falling = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0]
+        for values, patience, want in (
+            (falling, 0, 7),
+            ([5.0, 4.0, 6.0, 3.0, 2.0], 0, 3),
+            ([5.0, 4.0, 6.0, 7.0, 3.0], 1, 4),
+            ([5.0, 5.0, 5.0, 5.0], 1, 3),
+            ([5.0, math.nan, math.nan, math.nan], 1, 3),
+        ):
+            done, _ = run(values, patience, values)
+            if done != want:
+                listed = ", ".join(f"{value:g}" for value in values)
+                return (
+                    f"With a patience of {patience} and the losses {listed}, there were {done} "
+                    "epochs."
+                )
+        values = [5.0, 6.0, 4.0, 6.0, 3.0, 6.0, 2.0]
+        done, _ = run(values, 1, values)
+        if done != 7:
+            return (
+                "Bad epochs that do not follow one another end the training: an improvement must "
+                "make it forget those before."
+            )
+        return None
+
+    @criterion("the weights of the best epoch come back", 0.75)
+    def restores() -> str | None:
+        for values, patience, best in (
+            ([5.0, 3.0, 4.0, 6.0, 7.0], 1, 1),
+            ([5.0, 3.0, 2.0, 6.0], 3, 2),
+            ([5.0, 3.0, 6.0, 4.0, 7.0], 3, 1),
+            ([5.0, 4.0, 3.0], 0, 2),
+        ):
+            done, left = run(values, patience, values)
+            if left != best:
+                listed = ", ".join(f"{value:g}" for value in values[:done])
+                if left == done - 1:
+                    return (
+                        f"After epochs with the losses {listed} the model has the weights of the "
+                        "last one, not of the best. (A tensor that is kept and not copied goes on "
+                        "changing with the model.)"
+                    )
+                if left == -1:
+                    return "The model is left with the weights it had before training."
+                return (
+                    f"After epochs with the losses {listed} the model has the weights of epoch "
+                    f"{left:g}, counted from 0."
+                )
+        return None
+
+    @criterion("a second training starts afresh", 0.25)
+    def again() -> str | None:
+        stopper = callback(0)
+        run([1.0, 2.0], 0, [1.0, 2.0], again=stopper)
+        done, left = run([9.0, 8.0, 7.0, 8.5], 0, [9.0, 8.0, 7.0, 8.5], again=stopper)
+        if (done, left) == (4, 2.0):
+            return None
+        return (
+            "Used for a second training, it still has the best loss or the weights of the first: "
+            f"there were {done} epochs, and the weights left are those of epoch {left:g}."
+        )
+
+    yield from (watches, patience, restores, again)
+
+
+# --- the map --------------------------------------------------------------------------------
+
+
+def manifold(student: Student, draw: Draw) -> Iterator[Criterion]:
+    """A map of the latent plane."""
+
+    def values(num: int, *tail: float) -> Tensor:
+        got = student.call("quantile_codes", num, *tail)
+        return expect.needed(got, (num,), "what `quantile_codes` gives")
+
+    @criterion("quantile_codes: cuts of equal probability", 0.75)
+    def quantiles() -> str | None:
+        for num, tail in ((20, 0.01), (7, 0.2), (draw.integer(4, 30), 0.05)):
+            got = values(num) if tail == 0.01 else values(num, tail)
+            shares = torch.special.ndtr(got.double())
+            want = torch.linspace(tail, 1 - tail, num).double()
+            if expect.alike(shares, want, atol=1e-3):
+                continue
+            if expect.alike(got.diff(), got.diff()[:1].expand(num - 1), atol=1e-4):
+                return (
+                    "The values are evenly spaced themselves. It is their PROBABILITIES that "
+                    "should be."
+                )
+            if expect.alike(shares.flip(0), want, atol=1e-3):
+                return "The values fall from the first to the last: they should rise."
+            return (
+                f"Of {num} values with a tail of {tail:g}, the prior has {float(shares[0]):.3g} "
+                f"below the first and {1 - float(shares[-1]):.3g} above the last, and between "
+                f"neighbours from {float(shares.diff().min()):.3g} to "
+                f"{float(shares.diff().max()):.3g}."
+            )
+        return None
+
+    @criterion("finite at both ends", 0.25)
+    def ends() -> str | None:
+        return expect.finite(student.call("quantile_codes", 9), "a value of `quantile_codes`")
+
+    @criterion("manifold_codes: rows from the top, columns to the right", 1)
+    def codes() -> str | None:
+        for size in (3, 5):
+            line = draw.uniform(size, low=0.1, high=1.0).cumsum(0) - 1
+            got = student.call("manifold_codes", line)
+            what = f"what `manifold_codes` gives for {size} values"
+            if problem := expect.shape(got, (size * size, 2), what, "a code for each picture"):
+                return problem
+            right = reference().call("manifold_codes", line)
+            x, y = right.unbind(1)
+            grid = right.view(size, size, 2)
+            for words, other in (
+                ("The rows run upwards: the top row should have the largest second value", (x, -y)),
+                ("The map is turned: first and second dimension are swapped", (y, x)),
+                ("Columns are filled first, where rows should be", grid.transpose(0, 1)),
+                ("The map is mirrored: the first dimension should rise to the right", grid.flip(1)),
+                (
+                    "The map runs upwards, and by columns: the top row should have the largest "
+                    "second value",
+                    grid.flip(0).transpose(0, 1),
+                ),
+                ("The rows run upwards", grid.flip(0)),
+                ("The two dimensions are swapped, and rows run upwards", grid.flip(0).flip(2)),
+            ):
+                other = torch.stack(other, 1) if isinstance(other, tuple) else other.reshape(-1, 2)
+                if expect.alike(got, other) and not expect.alike(other, right):
+                    return f"{words}."
+            if problem := expect.close(got, right, what):
+                return problem
+        return None
+
+    yield from (quantiles, ends, codes)

@@ -1,0 +1,1434 @@
+"""The checks of ps5: the reference and other right answers score in full, wrong ones lose points.
+
+The wrong answers are those that students are known to write, and those of the notebook that the
+assignment grew from; each names words of the message it gets, and the criteria that it loses.
+"""
+
+import ast
+import inspect
+from types import SimpleNamespace
+
+import pytest
+
+from autograder.judge import judge
+from autograder.student import InProcessStudent
+from vae_course import celeba_vae
+
+EXERCISES = {
+    "scale": 2,
+    "encoder": 5,
+    "decoder": 4,
+    "log_likelihood": 4,
+    "sample": 2,
+    "kl": 2,
+    "model": 5,
+    "checkpoint": 4,
+    "interpolate": 2,
+    "attributes": 2,
+}
+SLOW = {"encoder", "model"}
+"""Their checks take a second or two."""
+
+
+def _cell() -> str:
+    """The reference's module as a cell: without its imports from the course."""
+    tree = ast.parse(inspect.getsource(celeba_vae))
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.ImportFrom) and node.module.startswith("vae_course"))
+    ]
+    return ast.unparse(tree)
+
+
+GIVEN = _cell()
+
+
+@pytest.fixture(scope="session")
+def judged(notebook):
+    def run(exercise: str, *cells: str, seed: int = 0, solutions=()):
+        what = SimpleNamespace(id=f"ps5_{exercise}", points=EXERCISES[exercise])
+        what.solutions = solutions
+        return judge(what, InProcessStudent(notebook(GIVEN, *cells)), seed)
+
+    return run
+
+
+def swap(source: str, *pairs: tuple[str, str]) -> str:
+    """`source` with replacements, each of which must find something to replace."""
+    for old, new in pairs:
+        assert old in source, old
+        source = source.replace(old, new)
+    return source
+
+
+SCALE = """
+def scale_images(images):
+    if images.dtype == torch.uint8:
+        images = images.float() / 255.0
+    return (images - 0.5) / 0.5
+
+def unscale_images(x):
+    return torch.clamp(x * 0.5 + 0.5, 0, 1)
+"""
+ENCODER = """
+class FaceEncoder(nn.Module):
+    def __init__(self, latent_dim, channels=3):
+        super().__init__()
+        self.k, self.channels = latent_dim, channels
+        self.conv1 = nn.Conv2d(channels, 32, 4, 2, 1)
+        self.conv2 = nn.Conv2d(32, 32, 4, 2, 1)
+        self.conv3 = nn.Conv2d(32, 64, 4, 2, 1)
+        self.conv4 = nn.Conv2d(64, 64, 4, 2, 1)
+        self.conv5 = nn.Conv2d(64, 256, 4)
+        self.linear = nn.Linear(256, 2 * latent_dim)
+
+    def forward(self, x):
+        if x.shape[1:] != (self.channels, 64, 64):
+            raise ValueError(f"images of 64x64 are needed, got {tuple(x.shape)}")
+        h = x
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
+            h = F.relu(conv(h))
+        h = h.flatten(1)
+        h = self.linear(h)
+        mu = h[:, :self.k]
+        var = F.softplus(h[:, self.k:]) + 1e-6
+        return mu, var
+"""
+DECODER = """
+class FaceDecoder(nn.Module):
+    def __init__(self, latent_dim, channels=3):
+        super().__init__()
+        self.linear = nn.Linear(latent_dim, 256)
+        self.tconv1 = nn.ConvTranspose2d(256, 64, 4)
+        self.tconv2 = nn.ConvTranspose2d(64, 64, 4, 2, 1)
+        self.tconv3 = nn.ConvTranspose2d(64, 32, 4, 2, 1)
+        self.tconv4 = nn.ConvTranspose2d(32, 32, 4, 2, 1)
+        self.tconv5 = nn.ConvTranspose2d(32, channels, 4, 2, 1)
+
+    def forward(self, z):
+        h = F.relu(self.linear(z)).view(-1, 256, 1, 1)
+        h = F.relu(self.tconv1(h))
+        h = F.relu(self.tconv2(h))
+        h = F.relu(self.tconv3(h))
+        h = F.relu(self.tconv4(h))
+        return torch.tanh(self.tconv5(h))
+"""
+LOGLIK = """
+def gaussian_log_likelihood(x, mean, var=1.0):
+    var = torch.as_tensor(var, dtype=x.dtype)
+    each = -0.5 * math.log(2 * math.pi) - 0.5 * torch.log(var) - (x - mean) ** 2 / (2 * var)
+    return each.flatten(1).sum(1)
+"""
+DRAW = """
+def draw_gaussian(mean, var, generator=None):
+    var = torch.as_tensor(var)
+    eps = torch.randn(mean.shape, generator=generator)
+    return mean + torch.sqrt(var) * eps
+"""
+KL = "def gaussian_kl_from_var(mu, var):\n    return "
+MODEL = """
+class FaceVAE(nn.Module):
+    def __init__(self, latent_dim=100, channels=3, var_x=0.1):
+        super().__init__()
+        self.latent_dim, self.channels, self.var_x = latent_dim, channels, var_x
+        self.encoder = FaceEncoder(latent_dim, channels)
+        self.decoder = FaceDecoder(latent_dim, channels)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, z):
+        return self.decoder(z)
+
+    def forward(self, x, generator=None):
+        mu, var = self.encode(x)
+        z = draw_gaussian(mu, var, generator)
+        return self.decode(z), mu, var
+
+    @torch.no_grad()
+    def reconstruct(self, x):
+        out = self.decode(self.encode(x)[0])
+        return out
+
+    @torch.no_grad()
+    def sample(self, num_samples, generator=None, noisy=False):
+        z = torch.randn(num_samples, self.latent_dim, generator=generator)
+        mean = self.decode(z)
+        if not noisy:
+            return mean
+        return draw_gaussian(mean, self.var_x, generator)
+"""
+CHECKPOINT = """
+import os
+
+def save_checkpoint(path, model, optimizer, epoch, history, generator=None):
+    generator = generator or torch.default_generator
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    everything = dict(
+        latent_dim=model.latent_dim, channels=model.channels, var_x=model.var_x,
+        model=model.state_dict(), optimizer=optimizer.state_dict(),
+        epoch=epoch, history=history, rng=generator.get_state(),
+    )
+    torch.save(everything, str(path) + ".tmp")
+    os.replace(str(path) + ".tmp", path)
+
+def restore_checkpoint(path, model, optimizer, generator=None):
+    generator = generator or torch.default_generator
+    saved = torch.load(path, map_location="cpu")
+    for name in ("latent_dim", "channels", "var_x"):
+        if saved[name] != getattr(model, name):
+            raise ValueError(f"{name} is {saved[name]} in the file")
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    generator.set_state(saved["rng"])
+    return saved["epoch"], saved["history"]
+
+def load_face_vae(path):
+    saved = torch.load(path, map_location="cpu")
+    model = FaceVAE(saved["latent_dim"], saved["channels"], saved["var_x"])
+    model.load_state_dict(saved["model"])
+    return model
+"""
+STARTER = """
+def save_checkpoint(path, model, optimizer, epoch, history, generator=None):
+    torch.save(model.state_dict(), path)
+
+def restore_checkpoint(path, model, optimizer, generator=None):
+    model.load_state_dict(torch.load(path), strict=False)
+    return 0, {"train": [], "held_out": []}
+
+def load_face_vae(path):
+    model = FaceVAE()
+    model.load_state_dict(torch.load(path))
+    return model
+"""
+PATH = """
+def interpolate_faces(model, x_start, x_end, num_frames=11):
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        z_start = model.encode(x_start[None])[0]
+        z_end = model.encode(x_end[None])[0]
+        frames = []
+        for i in range(num_frames):
+            w = i / (num_frames - 1)
+            frames.append(model.decode((1 - w) * z_start + w * z_end))
+    model.train(training)
+    return torch.cat(frames)
+"""
+ATTRIBUTES = """
+def attribute_direction(codes, has_attribute):
+    if has_attribute.sum() in (0, len(codes)):
+        raise ValueError("nothing to compare")
+    return codes[has_attribute].mean(0) - codes[~has_attribute].mean(0)
+
+def edit_faces(model, x, direction, strength=1.0):
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        out = model.decode(model.encode(x)[0] + strength * direction)
+    model.train(training)
+    return out
+"""
+
+RIGHT = [
+    ("scale", SCALE),
+    (
+        "scale",
+        """
+        def scale_images(images: Tensor) -> Tensor:
+            values = images.double()
+            if not torch.is_floating_point(images):
+                values = values / 255
+            return values.mul(2).sub(1).to(torch.float32)
+
+        def unscale_images(x: Tensor) -> Tensor:
+            return torch.minimum(torch.maximum((x + 1) / 2, torch.tensor(0.)), torch.tensor(1.))
+        """,
+    ),
+    ("encoder", ENCODER),
+    (
+        "encoder",
+        """
+        class FaceEncoder(nn.Module):
+            def __init__(self, latent_dim, channels=3):
+                super().__init__()
+                sizes = (channels, 32, 32, 64, 64)
+                self.want = (channels, 64, 64)
+                self.blocks = nn.ModuleList(
+                    nn.Sequential(nn.Conv2d(i, o, 4, stride=2, padding=1), nn.ReLU(inplace=True))
+                    for i, o in zip(sizes[:-1], sizes[1:])
+                )
+                self.last = nn.Sequential(nn.Conv2d(64, 256, 4), nn.ReLU())
+                self.var_head = nn.Linear(256, latent_dim)
+                self.mean_head = nn.Linear(256, latent_dim)
+
+            def forward(self, x):
+                if tuple(x.shape[1:]) != self.want:
+                    raise ValueError("wrong size")
+                for block in self.blocks:
+                    x = block(x)
+                x = self.last(x).squeeze(-1).squeeze(-1)
+                return [self.mean_head(x), nn.Softplus()(self.var_head(x)).clamp_min(1e-6)]
+        """,
+    ),
+    ("encoder", swap(ENCODER, ("h.flatten(1)", "h.reshape(x.shape[0], -1)"))),
+    ("encoder", swap(ENCODER, ("+ 1e-6", "+ 1e-4"))),
+    (
+        "encoder",
+        swap(
+            ENCODER,
+            ("h[:, :self.k]", "h[:, self.k:]"),
+            ("F.softplus(h[:, self.k:])", "torch.logaddexp(h[:, :self.k], torch.zeros(()))"),
+        ),
+    ),
+    ("decoder", DECODER),
+    # On a map of 1x1 there is nothing to step over, so the first stride does not matter.
+    ("decoder", swap(DECODER, ("(256, 64, 4)", "(256, 64, 4, 2)"))),
+    (
+        "decoder",
+        """
+        class FaceDecoder(nn.Module):
+            def __init__(self, latent_dim, channels=3):
+                super().__init__()
+                up = lambda i, o, **how: nn.ConvTranspose2d(i, o, 4, **how)
+                twice = dict(stride=2, padding=1)
+                self.net = nn.Sequential(
+                    nn.Linear(latent_dim, 256), nn.ReLU(), nn.Unflatten(-1, (256, 1, 1)),
+                    up(256, 64), nn.ReLU(), up(64, 64, **twice), nn.ReLU(),
+                    up(64, 32, **twice), nn.ReLU(), up(32, 32, **twice), nn.ReLU(),
+                    up(32, channels, **twice),
+                )
+
+            def forward(self, z):
+                return 2 * torch.sigmoid(2 * self.net(z)) - 1
+        """,
+    ),
+    ("log_likelihood", LOGLIK),
+    (
+        "log_likelihood",
+        """
+        def gaussian_log_likelihood(x, mean, var=1.0):
+            var = torch.as_tensor(var, dtype=x.dtype).expand_as(x)
+            return Normal(mean, var.sqrt()).log_prob(x).sum(tuple(range(1, x.ndim)))
+        """,
+    ),
+    (
+        "log_likelihood",
+        """
+        def gaussian_log_likelihood(x: Tensor, mean: Tensor, var=1.0) -> Tensor:
+            x, mean = x.reshape(x.shape[0], *x.shape[1:]), mean
+            var = torch.ones_like(mean) * var
+            D = x[0].numel()
+            constant = D * np.log(2 * np.pi) + var.log().flatten(1).sum(-1)
+            return -0.5 * (constant + ((x - mean) * var ** -1 * (x - mean)).flatten(1).sum(-1))
+        """,
+    ),
+    (
+        "log_likelihood",
+        """
+        def gaussian_log_likelihood(x, mean, var=1.0):
+            x, mean = x.double(), mean.double()
+            var = torch.as_tensor(var).double() * torch.ones_like(x)
+            nll = F.gaussian_nll_loss(mean, x, var, full=True, reduction="none", eps=1e-12)
+            return -nll.flatten(1).sum(1).float()
+        """,
+    ),
+    ("sample", DRAW),
+    (
+        "sample",
+        """
+        def draw_gaussian(mean, var, generator=None):
+            eps = torch.empty_like(mean).normal_(generator=generator)
+            return mean + eps * var ** 0.5
+        """,
+    ),
+    (
+        "sample",
+        """
+        def draw_gaussian(mean, var, generator=None):
+            std = torch.as_tensor(var).sqrt().expand(mean.shape)
+            return torch.normal(0.0, 1.0, mean.shape, generator=generator).mul(std).add(mean)
+        """,
+    ),
+    ("kl", KL + "-0.5 * torch.sum(1 + torch.log(var) - mu.pow(2) - var, dim=-1)"),
+    ("kl", KL + "kl_divergence(Normal(mu, var.sqrt()), Normal(0.0, 1.0)).sum(-1)"),
+    (
+        "kl",
+        KL + "((mu.double() ** 2 + var.double() - 1 - var.double().log()) / 2).sum(-1).float()",
+    ),
+    ("model", MODEL),
+    (
+        "model",
+        """
+        class FaceVAE(nn.Module):
+            def __init__(self, latent_dim=100, channels=3, var_x=0.1):
+                super().__init__()
+                self.latent_dim = latent_dim
+                self.channels = channels
+                self.register_buffer("variance", torch.tensor(var_x))
+                self.to_image = FaceDecoder(latent_dim, channels)
+                self.to_code = FaceEncoder(latent_dim, channels)
+
+            @property
+            def var_x(self):
+                return self.variance.item()
+
+            def encode(self, x):
+                return self.to_code(x)
+
+            def decode(self, z):
+                return self.to_image(z)
+
+            def forward(self, x, generator=None):
+                mu, var = self.encode(x)
+                eps = torch.randn(mu.shape, generator=generator, device=mu.device)
+                return [self.decode(mu + eps * var ** 0.5), mu, var]
+
+            def _quietly(self, act):
+                was = self.training
+                self.eval()
+                with torch.inference_mode():
+                    out = act()
+                self.train(was)
+                return out
+
+            def reconstruct(self, x):
+                return self._quietly(lambda: self.decode(self.encode(x)[0]))
+
+            def sample(self, num_samples, generator=None, noisy=False):
+                def act():
+                    mean = self.decode(torch.randn(num_samples, self.latent_dim,
+                                                   generator=generator))
+                    noise = torch.randn(mean.shape, generator=generator)
+                    return mean + noisy * self.var_x ** 0.5 * noise
+                return self._quietly(act)
+        """,
+    ),
+    (
+        "model",
+        swap(
+            MODEL,
+            ("    @torch.no_grad()\n", ""),
+            ("        return out", "        return out.detach()"),
+            ("        mean = self.decode(z)", "        mean = self.decode(z).detach()"),
+        ),
+    ),
+    ("checkpoint", CHECKPOINT),
+    (
+        "checkpoint",
+        """
+        import os, io
+        from pathlib import Path
+
+        def _settings(model):
+            return (model.latent_dim, model.channels, model.var_x)
+
+        def save_checkpoint(path, model, optimizer, epoch, history, generator=None):
+            buffer = io.BytesIO()
+            state = (generator or torch.random.default_generator).get_state()
+            torch.save([_settings(model), model.state_dict(), optimizer.state_dict(), epoch,
+                        history, state], buffer)
+            path = Path(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.parent / ("new_" + path.name)
+            new.write_bytes(buffer.getvalue())
+            new.replace(path)
+
+        def restore_checkpoint(path, model, optimizer, generator=None):
+            device = next(model.parameters()).device
+            settings, weights, adam, epoch, history, state = torch.load(path, map_location=device)
+            own = model.state_dict()
+            if any(own[n].shape != w.shape for n, w in weights.items()):
+                raise ValueError("another model")
+            model.load_state_dict(weights)
+            optimizer.load_state_dict(adam)
+            if generator is None:
+                torch.set_rng_state(state.cpu())
+            else:
+                generator.set_state(state.cpu())
+            return [epoch, history]
+
+        def load_face_vae(path):
+            settings, weights, *_ = torch.load(path, map_location=torch.device("cpu"))
+            model = FaceVAE(*settings)
+            model.load_state_dict(weights)
+            return model.eval()
+        """,
+    ),
+    ("interpolate", PATH),
+    (
+        "interpolate",
+        """
+        @torch.no_grad()
+        def interpolate_faces(model, x_start, x_end, num_frames=11):
+            mode = model.training
+            model.eval()
+            mu = model.encode(torch.stack((x_start, x_end)))[0]
+            w = torch.from_numpy(np.linspace(0, 1, num_frames)).float()[:, None]
+            out = model.decode(mu[:1] + w * (mu[1:] - mu[:1]))
+            model.train(mode)
+            return out
+        """,
+    ),
+    ("attributes", ATTRIBUTES),
+    (
+        "attributes",
+        """
+        def attribute_direction(codes, has_attribute):
+            w = has_attribute.float()
+            if w.sum() == 0 or (1 - w).sum() == 0:
+                raise ValueError
+            return w @ codes / w.sum() - (1 - w) @ codes / (1 - w).sum()
+
+        def edit_faces(model, x, direction, strength=1.0):
+            mode = model.training
+            model.train(False)
+            mu, var = model.encode(x)
+            images = model.decode(mu.detach() + direction.view(1, -1) * strength).detach()
+            model.train(mode)
+            return images
+        """,
+    ),
+]
+
+
+def loss_of(body):
+    return f"def gaussian_log_likelihood(x, mean, var=1.0):\n    return {body}"
+
+
+WRONG = [
+    # pixels: 16, 17
+    ("scale", "255 forgotten", swap(SCALE, ("images.float() / 255.0", "images.float()")), "509"),
+    (
+        "scale",
+        "whole numbers",
+        "def scale_images(images):\n    return 2 * images - 1\n" + SCALE[SCALE.index("def uns") :],
+        "whole numbers",
+    ),
+    (
+        "scale",
+        "always divided",
+        swap(SCALE, ("if images.dtype == torch.uint8:", "if True:")),
+        "from 0 to 1",
+    ),
+    ("scale", "only to [0, 1]", swap(SCALE, ("(images - 0.5) / 0.5", "images")), "from 0 to 1"),
+    ("scale", "half way", swap(SCALE, ("(images - 0.5) / 0.5", "images - 0.5")), "half"),
+    ("scale", "256", swap(SCALE, ("/ 255.0", "/ 256.0")), "uint8"),
+    ("scale", "not clamped", swap(SCALE, ("torch.clamp(x * 0.5 + 0.5, 0, 1)", "(x + 1) / 2")), ""),
+    (
+        "scale",
+        "clamped too early",
+        swap(SCALE, ("torch.clamp(x * 0.5 + 0.5, 0, 1)", "x.clamp(0, 1)")),
+        "unscale",
+    ),
+    ("scale", "no way back", swap(SCALE, ("x * 0.5 + 0.5", "x")), "unscale"),
+    (
+        "scale",
+        "channels last",
+        swap(SCALE, ("return (images", "images = images.permute(0, 2, 3, 1)\n    return (images")),
+        "swapped",
+    ),
+    # the encoder: 1, 2, 11, 12, 20
+    ("encoder", "squeeze", swap(ENCODER, ("h.flatten(1)", "torch.squeeze(h)")), "IndexError"),
+    ("encoder", "batch forgotten", swap(ENCODER, ("h.flatten(1)", "h.view(4, 256)")), ""),
+    (
+        "encoder",
+        "channels ignored",
+        swap(ENCODER, ("nn.Conv2d(channels, 32", "nn.Conv2d(3, 32")),
+        "channels",
+    ),
+    (
+        "encoder",
+        "half left over",
+        swap(ENCODER, ("F.softplus(h", "F.softplus(0.5 * h")),
+        "HALF",
+    ),
+    ("encoder", "no floor", swap(ENCODER, (" + 1e-6", "")), "exactly zero"),
+    ("encoder", "floor too high", swap(ENCODER, ("+ 1e-6", "+ 0.5")), "0.3"),
+    (
+        "encoder",
+        "exponential",
+        swap(ENCODER, ("F.softplus(h[:, self.k:]) + 1e-6", "h[:, self.k:].exp()")),
+        "exponential",
+    ),
+    (
+        "encoder",
+        "a standard deviation",
+        swap(ENCODER, ("F.softplus(h[:, self.k:])", "F.softplus(h[:, self.k:]) ** 2")),
+        "squared",
+    ),
+    (
+        "encoder",
+        "ReLU",
+        swap(ENCODER, ("F.softplus(h[:, self.k:])", "F.relu(h[:, self.k:])")),
+        "cut off",
+    ),
+    (
+        "encoder",
+        "no activation",
+        swap(ENCODER, ("F.softplus(h[:, self.k:]) + 1e-6", "h[:, self.k:]")),
+        "output itself",
+    ),
+    (
+        "encoder",
+        "log-variance",
+        swap(ENCODER, ("return mu, var", "return mu, var.log()")),
+        "`var`",
+    ),
+    (
+        "encoder",
+        "ReLU on the means",
+        swap(ENCODER, ("mu = h[:, :self.k]", "mu = F.relu(h[:, :self.k])")),
+        "never negative",
+    ),
+    (
+        "encoder",
+        "tanh on the means",
+        swap(ENCODER, ("mu = h[:, :self.k]", "mu = torch.tanh(h[:, :self.k])")),
+        "does not grow",
+    ),
+    (
+        "encoder",
+        "one tensor",
+        swap(ENCODER, ("return mu, var", "return torch.cat([mu, var], 1)")),
+        "where `mu` and `var`",
+    ),
+    (
+        "encoder",
+        "wrong halves",
+        swap(
+            ENCODER,
+            ("h[:, :self.k]", "h[:len(h) // 2]"),
+            ("h[:, self.k:]", "h[len(h) // 2:]"),
+        ),
+        "shape",
+    ),
+    (
+        "encoder",
+        "no activation between",
+        swap(ENCODER, ("F.relu(conv(h))", "conv(h)")),
+        "linear",
+    ),
+    (
+        "encoder",
+        "too narrow",
+        swap(ENCODER, ("nn.Conv2d(64, 256, 4)", "nn.Conv2d(64, 128, 4)"), ("(256, 2", "(128, 2")),
+        "fewer",
+    ),
+    (
+        "encoder",
+        "kernel 3",
+        swap(ENCODER, ("(32, 64, 4, 2, 1)", "(32, 64, 3, 2, 1)")),
+        "fewer",
+    ),
+    (
+        "encoder",
+        "size not looked at",
+        swap(ENCODER, ("if x.shape[1:] != (self.channels, 64, 64):", "if False:")),
+        "from somewhere inside",
+    ),
+    (
+        "encoder",
+        "any size welcome",
+        swap(
+            ENCODER,
+            ("if x.shape[1:] != (self.channels, 64, 64):", "if False:"),
+            ("h = x\n", "h = F.interpolate(x, (64, 64))\n"),
+        ),
+        "not refused",
+    ),
+    (
+        "encoder",
+        "an assert",
+        swap(
+            ENCODER,
+            ("if x.shape[1:] != (self.channels, 64, 64):", "if True:"),
+            ("raise ValueError(f", "assert x.shape[2:] == (64, 64), (f"),
+        ),
+        "AssertionError",
+    ),
+    (
+        "encoder",
+        "layer unregistered",
+        swap(
+            ENCODER,
+            (
+                "self.linear = nn.Linear(256, 2 * latent_dim)",
+                "self.l = [nn.Linear(256, 2 * latent_dim)]",
+            ),
+            ("self.linear(h)", "self.l[0](h)"),
+        ),
+        "fewer",
+    ),
+    (
+        "encoder",
+        "cut off",
+        swap(ENCODER, ("h = self.linear(h)", "h = self.linear(h.detach())")),
+        "No",
+    ),
+    # the decoder: 15, 18, 19
+    (
+        "decoder",
+        "sigmoid",
+        swap(DECODER, ("torch.tanh(", "torch.sigmoid(")),
+        "stay between 0.00 and 1.00",
+    ),
+    ("decoder", "nothing at the end", swap(DECODER, ("torch.tanh(", "(")), "range of the data"),
+    (
+        "decoder",
+        "clamped",
+        swap(DECODER, ("torch.tanh(self.tconv5(h))", "F.relu(torch.tanh(self.tconv5(h)))")),
+        "stay between",
+    ),
+    (
+        "decoder",
+        "tanh twice",
+        swap(DECODER, ("torch.tanh(self.tconv5(h))", "torch.tanh(torch.tanh(self.tconv5(h)))")),
+        "stay between",
+    ),
+    (
+        "decoder",
+        "no unflatten",
+        swap(DECODER, (".view(-1, 256, 1, 1)", "")),
+        "stopped in `FaceDecoder.forward`",
+    ),
+    (
+        "decoder",
+        "first padding",
+        swap(DECODER, ("(256, 64, 4)", "(256, 64, 4, 2, 1)")),
+        "(5, 3, 32, 32)",
+    ),
+    (
+        "decoder",
+        "channels ignored",
+        swap(DECODER, ("(32, channels, 4", "(32, 3, 4")),
+        "1 channel",
+    ),
+    (
+        "decoder",
+        "no activations",
+        swap(
+            DECODER,
+            ("F.relu(self.tconv", "(self.tconv"),
+            ("F.relu(self.linear(z))", "self.linear(z)"),
+        ),
+        "linear",
+    ),
+    (
+        "decoder",
+        "batch mixed up",
+        swap(DECODER, (".view(-1, 256, 1, 1)", ".T.reshape(-1, 256, 1, 1)")),
+        "",
+    ),
+    (
+        "decoder",
+        "no bias",
+        swap(
+            DECODER,
+            (
+                "nn.ConvTranspose2d(64, 64, 4, 2, 1)",
+                "nn.ConvTranspose2d(64, 64, 4, 2, 1, bias=False)",
+            ),
+        ),
+        "64 fewer",
+    ),
+    (
+        "decoder",
+        "output layer frozen",
+        swap(DECODER, ("torch.tanh(self.tconv5(h))", "torch.tanh(self.tconv5(h.detach()))")),
+        "No gradient",
+    ),
+    # the likelihood: 3, 4, 5, 6, 7, 8, 9, 10
+    (
+        "log_likelihood",
+        "var as std",
+        swap(LOGLIK, ("dtype=x.dtype)", "dtype=x.dtype) ** 2")),
+        "standard deviation",
+    ),
+    (
+        "log_likelihood",
+        "root",
+        swap(LOGLIK, ("dtype=x.dtype)", "dtype=x.dtype) ** 0.5")),
+        "root of the variance",
+    ),
+    (
+        "log_likelihood",
+        "no 2 pi",
+        swap(LOGLIK, ("-0.5 * math.log(2 * math.pi) - 0.5", "-0.5")),
+        "does not depend on x",
+    ),
+    (
+        "log_likelihood",
+        "2 pi once",
+        loss_of(
+            "-0.5 * (math.log(2 * math.pi) + (torch.log(torch.as_tensor(var)) "
+            "+ (x - mean) ** 2 / var).flatten(1).sum(1))"
+        ),
+        "",
+    ),
+    (
+        "log_likelihood",
+        "log var once",
+        loss_of(
+            "-0.5 * (56 * math.log(2 * math.pi) + math.log(var) "
+            "+ ((x - mean) ** 2 / var).flatten(1).sum(1))"
+        ),
+        "what does the variance do in the constant",
+    ),
+    (
+        "log_likelihood",
+        "sign of log var",
+        swap(LOGLIK, ("- 0.5 * torch.log(var)", "+ 0.5 * torch.log(var)")),
+        "what does the variance do in the constant",
+    ),
+    (
+        "log_likelihood",
+        "half missing",
+        swap(LOGLIK, ("/ (2 * var)", "/ var")),
+        "twice",
+    ),
+    (
+        "log_likelihood",
+        "not divided",
+        swap(LOGLIK, ("/ (2 * var)", "/ 2")),
+        "what the distance from the mean costs",
+    ),
+    (
+        "log_likelihood",
+        "not squared",
+        swap(LOGLIK, ("(x - mean) ** 2", "(x - mean).abs()")),
+        "what the distance from the mean costs",
+    ),
+    ("log_likelihood", "mean over pixels", swap(LOGLIK, (".sum(1)", ".mean(1)")), "56 numbers"),
+    (
+        "log_likelihood",
+        "sum over the batch",
+        swap(LOGLIK, (".flatten(1).sum(1)", ".sum()")),
+        "batch",
+    ),
+    ("log_likelihood", "mean over the batch", swap(LOGLIK, (".sum(1)", ".sum(1).mean()")), "batch"),
+    ("log_likelihood", "unreduced", swap(LOGLIK, (".flatten(1).sum(1)", "")), "reduced"),
+    ("log_likelihood", "sign", swap(LOGLIK, ("return each", "return -each")), "wrong sign"),
+    ("log_likelihood", "abs", swap(LOGLIK, (".sum(1)", ".sum(1).abs()")), ""),
+    (
+        "log_likelihood",
+        "cut off at zero",
+        swap(LOGLIK, (".sum(1)", ".sum(1).clamp(max=0)")),
+        "For faces and a good mean",
+    ),
+    (
+        "log_likelihood",
+        "0.1 fixed",
+        swap(LOGLIK, ("torch.as_tensor(var, dtype=x.dtype)", "torch.tensor(0.1)")),
+        "whatever the variance is",
+    ),
+    ("log_likelihood", "density", swap(LOGLIK, (".sum(1)", ".sum(1).exp()")), ""),
+    (
+        "log_likelihood",
+        "numbers only",
+        swap(LOGLIK, ("torch.log(var)", "math.log(float(var))")),
+        "stopped",
+    ),
+    (
+        "log_likelihood",
+        "detached",
+        swap(LOGLIK, ("(x - mean)", "(x - mean.detach())")),
+        "No gradient reaches `mean`",
+    ),
+    # a draw: 13
+    ("sample", "variance as std", swap(DRAW, ("torch.sqrt(var)", "var")), "variance itself"),
+    ("sample", "no spread", swap(DRAW, ("torch.sqrt(var) * eps", "eps")), "does not depend"),
+    ("sample", "uniform", swap(DRAW, ("torch.randn(", "torch.rand(")), "not the mean"),
+    ("sample", "nothing drawn", swap(DRAW, ("mean + torch.sqrt(var) * eps", "mean")), "randomness"),
+    (
+        "sample",
+        "one for all",
+        swap(DRAW, ("torch.randn(mean.shape,", "torch.randn(1, *mean.shape[1:],")),
+        "one and the same",
+    ),
+    (
+        "sample",
+        "frozen",
+        swap(DRAW, ("    eps", "    torch.manual_seed(0)\n    eps")),
+        "every call",
+    ),
+    ("sample", "generator lost", swap(DRAW, (", generator=generator", "")), "generator"),
+    (
+        "sample",
+        "no gradient",
+        swap(DRAW, ("return mean", "return mean.detach()")),
+        "No gradient reaches `mean`",
+    ),
+    (
+        "sample",
+        "sampled by torch",
+        "def draw_gaussian(mean, var, generator=None):\n"
+        "    return Normal(mean, torch.as_tensor(var).sqrt()).sample()",
+        "No gradient",
+    ),
+    (
+        "sample",
+        "tensors only",
+        swap(DRAW, ("var = torch.as_tensor(var)", "var = var.clone()")),
+        "AttributeError",
+    ),
+    # the divergence: 14
+    ("kl", "log twice", KL + "0.5 * (mu**2 + var - 1 - var.log().log()).sum(-1)", ""),
+    ("kl", "log-variance", KL + "0.5 * (mu**2 + var.exp() - 1 - var).sum(-1)", "logarithm of a"),
+    ("kl", "std", KL + "0.5 * (mu**2 + var**2 - 1 - (var**2).log()).sum(-1)", "standard dev"),
+    ("kl", "no log", KL + "0.5 * (mu**2 + var - 1 - var).sum(-1)", "zero everywhere"),
+    ("kl", "sign", KL + "-0.5 * (mu**2 + var - 1 - var.log()).sum(-1)", "wrong sign"),
+    ("kl", "half missing", KL + "(mu**2 + var - 1 - var.log()).sum(-1)", "twice"),
+    ("kl", "half on the log", KL + "0.5*(mu**2 + var - 1 - 0.5*var.log()).sum(-1)", "`var` does"),
+    ("kl", "no mu", KL + "0.5 * (var - 1 - var.log()).sum(-1)", "what `mu` does"),
+    ("kl", "no one", KL + "0.5 * (mu**2 + var - var.log()).sum(-1)", "same amount"),
+    ("kl", "mean", KL + "0.5 * (mu**2 + var - 1 - var.log()).mean(-1)", "5 latent dimensions"),
+    ("kl", "the seed's sum", KL + "0.5 * (mu**2 + var - 1 - var.log()).sum()", "single number"),
+    ("kl", "reversed", KL + "0.5 * ((mu**2 + 1) / var - 1 + var.log()).sum(-1)", "`var` does"),
+    (
+        "kl",
+        "log of the product",
+        KL + "0.5 * ((mu**2 + var - 1).sum(-1) - var.prod(-1).log())",
+        "infinite",
+    ),
+    # the model: 2, 3, 4, 13, 32, 33
+    (
+        "model",
+        "the seed's settings",
+        swap(
+            MODEL,
+            ("= latent_dim, channels, var_x", "= latent_dim, 3, 0.1"),
+            ("(latent_dim, channels)", "(latent_dim)"),
+        ),
+        "channel",
+    ),
+    (
+        "model",
+        "var_x fixed",
+        swap(MODEL, ("= latent_dim, channels, var_x", "= latent_dim, channels, 0.1")),
+        "`var_x` is 0.1",
+    ),
+    (
+        "model",
+        "noise fixed",
+        swap(MODEL, ("draw_gaussian(mean, self.var_x,", "draw_gaussian(mean, 0.1,")),
+        "It is 0.1",
+    ),
+    (
+        "model",
+        "var_x as std",
+        swap(MODEL, ("draw_gaussian(mean, self.var_x,", "draw_gaussian(mean, self.var_x ** 2,")),
+        "It is the standard deviation",
+    ),
+    (
+        "model",
+        "a mean called a sample",
+        swap(MODEL, ("if not noisy:", "if True:")),
+        "without any noise",
+    ),
+    (
+        "model",
+        "always noisy",
+        swap(MODEL, ("if not noisy:", "if False:")),
+        "noise added",
+    ),
+    (
+        "model",
+        "one noise for all",
+        swap(
+            MODEL,
+            (
+                "return draw_gaussian(mean, self.var_x, generator)",
+                "return mean + self.var_x**0.5 * torch.randn(mean.shape[1:], generator=generator)",
+            ),
+        ),
+        "share the same noise",
+    ),
+    (
+        "model",
+        "not remembered",
+        swap(
+            MODEL, ("self.latent_dim, self.channels, self.var_x", "self.latent_dim, c, self.var_x")
+        ),
+        "no attribute `channels`",
+    ),
+    (
+        "model",
+        "nothing is drawn",
+        swap(MODEL, ("z = draw_gaussian(mu, var, generator)", "z = mu")),
+        "nothing is drawn",
+    ),
+    (
+        "model",
+        "variance as std",
+        swap(
+            MODEL,
+            (
+                "z = draw_gaussian(mu, var, generator)",
+                "z = mu + var * torch.randn(mu.shape, generator=generator)",
+            ),
+        ),
+        "does not scatter",
+    ),
+    (
+        "model",
+        "as if log-variance",
+        swap(
+            MODEL, ("draw_gaussian(mu, var, generator)", "draw_gaussian(mu, var.exp(), generator)")
+        ),
+        "does not scatter",
+    ),
+    (
+        "model",
+        "swapped",
+        swap(MODEL, ("return self.decode(z), mu, var", "return self.decode(z), var, mu")),
+        "another `mu` and `var`",
+    ),
+    ("model", "generator lost", swap(MODEL, ("mu, var, generator)", "mu, var)")), "generator"),
+    (
+        "model",
+        "noise without generator",
+        swap(MODEL, ("self.var_x, generator)", "self.var_x)")),
+        "noisy sample",
+    ),
+    (
+        "model",
+        "reconstruct draws",
+        swap(MODEL, ("out = self.decode(self.encode(x)[0])", "out = self(x)[0]")),
+        "random",
+    ),
+    (
+        "model",
+        "graph kept",
+        swap(MODEL, ("    @torch.no_grad()\n    def sample", "    def sample")),
+        "graph",
+    ),
+    (
+        "model",
+        "left in evaluation mode",
+        swap(
+            MODEL,
+            ("        z = torch.randn(num", "        self.eval()\n        z = torch.randn(num"),
+        ),
+        "left in evaluation mode",
+    ),
+    (
+        "model",
+        "not from the prior",
+        swap(
+            MODEL,
+            (
+                "torch.randn(num_samples, self.latent_dim, generator=generator)",
+                "0.1 * torch.randn(num_samples, self.latent_dim, generator=generator)",
+            ),
+        ),
+        "prior",
+    ),
+    (
+        "model",
+        "default size",
+        swap(MODEL, ("FaceEncoder(latent_dim, channels)", "FaceEncoder(100, channels)")),
+        "shape",
+    ),
+    # checkpoints: 21, 22, 24, 25, 26, 27
+    ("checkpoint", "the starter", STARTER, "not all that a run depends on"),
+    (
+        "checkpoint",
+        "optimiser forgotten",
+        swap(CHECKPOINT, ('    optimizer.load_state_dict(saved["optimizer"])\n', "")),
+        "Adam",
+    ),
+    (
+        "checkpoint",
+        "generator forgotten",
+        swap(CHECKPOINT, ('    generator.set_state(saved["rng"])\n', "")),
+        "random numbers",
+    ),
+    (
+        "checkpoint",
+        "given generator ignored",
+        swap(CHECKPOINT, ("generator = generator or torch", "generator = torch")),
+        "random numbers",
+    ),
+    (
+        "checkpoint",
+        "own generator ignored",
+        swap(
+            CHECKPOINT,
+            (
+                "generator = generator or torch.default_generator",
+                "generator = generator or torch.Generator()",
+            ),
+        ),
+        "PyTorch's own",
+    ),
+    (
+        "checkpoint",
+        "no map_location",
+        swap(CHECKPOINT, (', map_location="cpu"', "")),
+        "without that GPU",
+    ),
+    (
+        "checkpoint",
+        "in place",
+        swap(
+            CHECKPOINT,
+            ('str(path) + ".tmp")\n', "path)\n"),
+            ('    os.replace(str(path) + ".tmp", path)\n', ""),
+        ),
+        "already destroyed",
+    ),
+    (
+        "checkpoint",
+        "deleted first",
+        swap(
+            CHECKPOINT,
+            ("    torch.save(", "    if os.path.exists(path): os.remove(path)\n    torch.save("),
+        ),
+        "already destroyed",
+    ),
+    (
+        "checkpoint",
+        "errors swallowed",
+        swap(
+            CHECKPOINT,
+            (
+                '    torch.save(everything, str(path) + ".tmp")\n'
+                '    os.replace(str(path) + ".tmp", path)',
+                '    try:\n        torch.save(everything, str(path) + ".tmp")\n'
+                '        os.replace(str(path) + ".tmp", path)\n    except Exception:\n        pass',
+            ),
+        ),
+        "says nothing",
+    ),
+    (
+        "checkpoint",
+        "no folder",
+        swap(
+            CHECKPOINT,
+            ("    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)\n", ""),
+        ),
+        "folder",
+    ),
+    (
+        "checkpoint",
+        "one epoch too many",
+        swap(CHECKPOINT, ('return saved["epoch"],', 'return saved["epoch"] + 1,')),
+        "wrong one",
+    ),
+    (
+        "checkpoint",
+        "history lost",
+        swap(CHECKPOINT, ('saved["history"]\n', "{'train': [], 'held_out': []}\n")),
+        "history",
+    ),
+    (
+        "checkpoint",
+        "nothing returned",
+        swap(CHECKPOINT, ('    return saved["epoch"], saved["history"]\n', "")),
+        "does not return",
+    ),
+    (
+        "checkpoint",
+        "defaults",
+        swap(
+            CHECKPOINT,
+            ('FaceVAE(saved["latent_dim"], saved["channels"], saved["var_x"])', "FaceVAE()"),
+        ),
+        "7 latent dimensions and one channel",
+    ),
+    (
+        "checkpoint",
+        "var_x lost",
+        swap(CHECKPOINT, (', saved["var_x"])', ")")),
+        "var_x = 0.3 comes back with var_x = 0.1",
+    ),
+    (
+        "checkpoint",
+        "weights not loaded",
+        swap(
+            CHECKPOINT,
+            ('    model.load_state_dict(saved["model"])\n    return model', "    return model"),
+        ),
+        "other weights",
+    ),
+    (
+        "checkpoint",
+        "half copied",
+        swap(CHECKPOINT, ("if saved[name] != getattr(model, name):", "if False:")),
+        "has been copied",
+    ),
+    (
+        "checkpoint",
+        "not strict",
+        swap(
+            CHECKPOINT,
+            ("if saved[name] != getattr(model, name):", "if False:"),
+            (
+                'model.load_state_dict(saved["model"])\n    optimizer.load',
+                "fits = {n: w for n, w in saved['model'].items()\n"
+                "            if w.shape == model.state_dict()[n].shape}\n"
+                "    model.load_state_dict(fits, strict=False)\n    optimizer.load",
+            ),
+        ),
+        "without a word",
+    ),
+    (
+        "checkpoint",
+        "another error",
+        swap(CHECKPOINT, ("raise ValueError(", "raise KeyError(")),
+        "KeyError",
+    ),
+    # the path: 30, 31
+    ("interpolate", "never arrives", swap(PATH, ("/ (num_frames - 1)", "/ num_frames")), "last"),
+    (
+        "interpolate",
+        "the seed's ten",
+        """
+        def interpolate_faces(model, x_start, x_end, num_frames=11):
+            z, _ = model.encode(torch.stack([x_start, x_end]))
+            weights = 1.0 - torch.arange(0, 10) / 10
+            return torch.cat([model.decode((z[0] * w + z[1] * (1 - w))[None]) for w in weights])
+        """,
+        "(10, 3, 4, 4)",
+    ),
+    (
+        "interpolate",
+        "backwards",
+        swap(PATH, ("(1 - w) * z_start + w * z_end", "w * z_start + (1 - w) * z_end")),
+        "backwards",
+    ),
+    (
+        "interpolate",
+        "pixels",
+        swap(
+            PATH,
+            (
+                "model.decode((1 - w) * z_start + w * z_end)",
+                "(1 - w) * model.decode(z_start) + w * model.decode(z_end)",
+            ),
+        ),
+        "pixel by pixel",
+    ),
+    (
+        "interpolate",
+        "images themselves",
+        swap(
+            PATH,
+            ("model.decode((1 - w) * z_start + w * z_end)", "torch.lerp(x_start, x_end, w)[None]"),
+        ),
+        "image itself",
+    ),
+    (
+        "interpolate",
+        "draws codes",
+        swap(
+            PATH,
+            ("model.encode(x_start[None])[0]", "draw_gaussian(*model.encode(x_start[None]))"),
+        ),
+        "code is drawn",
+    ),
+    ("interpolate", "graph kept", swap(PATH, ("with torch.no_grad():", "if True:")), "graph"),
+    ("interpolate", "training mode", swap(PATH, ("    model.eval()\n", "")), "training mode"),
+    ("interpolate", "mode lost", swap(PATH, ("    model.train(training)\n", "")), "left in"),
+    ("interpolate", "a list", swap(PATH, ("torch.cat(frames)", "frames")), "a list of 11"),
+    ("interpolate", "frames fixed", swap(PATH, ("range(num_frames)", "range(11)")), "(11, "),
+    # directions
+    (
+        "attributes",
+        "reversed",
+        swap(
+            ATTRIBUTES,
+            (
+                "codes[has_attribute].mean(0) - codes[~has_attribute].mean(0)",
+                "codes[~has_attribute].mean(0) - codes[has_attribute].mean(0)",
+            ),
+        ),
+        "wrong sign",
+    ),
+    (
+        "attributes",
+        "against all",
+        swap(ATTRIBUTES, ("codes[~has_attribute].mean(0)", "codes.mean(0)")),
+        "among those",
+    ),
+    (
+        "attributes",
+        "only those with it",
+        swap(ATTRIBUTES, (" - codes[~has_attribute].mean(0)", "")),
+        "direction",
+    ),
+    (
+        "attributes",
+        "sums",
+        swap(ATTRIBUTES, ("attribute].mean(0)", "attribute].sum(0)")),
+        "direction",
+    ),
+    (
+        "attributes",
+        "over the dimensions",
+        swap(ATTRIBUTES, ("attribute].mean(0)", "attribute].mean(1)")),
+        "stopped",
+    ),
+    (
+        "attributes",
+        "length one",
+        swap(
+            ATTRIBUTES,
+            (
+                "return codes[has_attribute].mean(0) - codes[~has_attribute].mean(0)",
+                "return F.normalize(codes[has_attribute].mean(0) "
+                "- codes[~has_attribute].mean(0), dim=0)",
+            ),
+        ),
+        "length 1",
+    ),
+    (
+        "attributes",
+        "NaN",
+        swap(ATTRIBUTES, ("if has_attribute.sum() in (0, len(codes)):", "if False:")),
+        "not refused",
+    ),
+    (
+        "attributes",
+        "no strength",
+        swap(ATTRIBUTES, ("strength * direction", "direction")),
+        "no part",
+    ),
+    (
+        "attributes",
+        "other way",
+        swap(ATTRIBUTES, ("+ strength * direction", "- strength * direction")),
+        "other way",
+    ),
+    (
+        "attributes",
+        "draws",
+        swap(ATTRIBUTES, ("model.encode(x)[0]", "draw_gaussian(*model.encode(x))")),
+        "code is drawn",
+    ),
+    ("attributes", "graph", swap(ATTRIBUTES, ("with torch.no_grad():", "if True:")), "graph"),
+]
+
+# What a mistake may cost at most, in points; where nothing is said, it may cost all of them.
+COSTS_LITTLE = {
+    ("scale", "not clamped"): 0.25,
+    ("encoder", "half left over"): 1.25,
+    ("encoder", "no floor"): 1.25,
+    ("encoder", "ReLU on the means"): 0.5,
+    ("encoder", "size not looked at"): 0.5,
+    ("decoder", "sigmoid"): 1,
+    ("decoder", "channels ignored"): 1.75,
+    ("log_likelihood", "cut off at zero"): 0.75,
+    ("sample", "generator lost"): 0.25,
+    ("model", "var_x fixed"): 0.75,
+    ("model", "variance as std"): 1,
+    ("model", "a mean called a sample"): 0.75,
+    ("checkpoint", "no map_location"): 0.5,
+    ("checkpoint", "in place"): 0.75,
+    ("checkpoint", "optimiser forgotten"): 1,
+    ("checkpoint", "generator forgotten"): 1,
+    ("checkpoint", "var_x lost"): 0.5,
+    ("checkpoint", "half copied"): 0.5,
+    ("interpolate", "never arrives"): 1,
+    ("interpolate", "draws codes"): 1.25,
+    ("attributes", "NaN"): 0.25,
+    ("attributes", "graph"): 0.25,
+}
+
+
+def _id(case):
+    return "-".join(case[:2]) if len(case) == 4 else case[0]
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_reference_scores_in_full(judged, name):
+    for seed in range(2 if name in SLOW else 8):
+        verdict = judged(name, seed=seed)
+        assert verdict.verdict == "pass", (seed, verdict)
+        assert verdict.score == verdict.max_score
+
+
+@pytest.mark.long
+def test_the_reference_scores_in_full_over_many_seeds(judged):
+    for seed in range(100, 160):
+        for name in EXERCISES:
+            verdict = judged(name, seed=seed)
+            assert verdict.verdict == "pass", (seed, verdict)
+
+
+@pytest.mark.parametrize(("name", "source"), RIGHT, ids=map(_id, RIGHT))
+def test_another_right_answer_scores_in_full(judged, name, source):
+    for seed in range(1 if name in SLOW else 4):
+        verdict = judged(name, source, seed=seed)
+        assert verdict.verdict == "pass", (seed, verdict.message, verdict.detail)
+
+
+@pytest.mark.parametrize(("name", "mistake", "source", "words"), WRONG, ids=map(_id, WRONG))
+def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, source, words):
+    verdict = judged(name, source)
+    assert verdict.verdict in ("partial", "fail", "error"), verdict
+    assert verdict.score < verdict.max_score
+    messages = " ".join(part.message for part in verdict.criteria)
+    assert words in messages
+    assert verdict.message
+    most = COSTS_LITTLE.get((name, mistake))
+    if most is not None:
+        assert verdict.max_score - verdict.score <= most, verdict
+
+
+def test_what_is_said_to_cost_little_is_in_the_table():
+    assert COSTS_LITTLE.keys() <= {case[:2] for case in WRONG}
+
+
+def test_points_of_the_criteria_are_round(judged):
+    for name, points in EXERCISES.items():
+        parts = judged(name).criteria
+        assert sum(part.max_score for part in parts) == pytest.approx(points)
+        assert all((100 * part.max_score) % 25 == 0 for part in parts), parts
+
+
+BLANK = "raise NotImplementedError()"
+
+
+@pytest.mark.parametrize(
+    ("exercise", "names"),
+    [
+        ("scale", ["scale_images", "unscale_images"]),
+        ("encoder", ["FaceEncoder"]),
+        ("decoder", ["FaceDecoder"]),
+        ("log_likelihood", ["gaussian_log_likelihood"]),
+        ("sample", ["draw_gaussian"]),
+        ("kl", ["gaussian_kl_from_var"]),
+        ("model", ["FaceVAE"]),
+        ("interpolate", ["interpolate_faces"]),
+        ("attributes", ["attribute_direction", "edit_faces"]),
+    ],
+)
+def test_a_blank_scores_nothing(judged, exercise, names):
+    cells = [
+        f"class {name}(nn.Module):\n    def __init__(self, latent_dim=2, channels=3, var_x=0.1):\n"
+        f"        super().__init__()\n        {BLANK}"
+        if name.startswith("Face")
+        else f"def {name}(*args, **kwargs):\n    {BLANK}"
+        for name in names
+    ]
+    verdict = judged(exercise, *cells, solutions=[f"vae_course.x.{name}" for name in names])
+    assert (verdict.verdict, verdict.score) == ("blank", 0), verdict
+
+
+def test_the_starters_score_nothing(judged):
+    """What stands in the notebook at first earns nothing: a fault has to be found."""
+    assert judged("checkpoint", STARTER).score == 0
+
+
+def test_checkpoints_do_not_depend_on_the_model_of_the_notebook(judged):
+    broken = "class FaceVAE(nn.Module):\n    pass"
+    verdict = judged("checkpoint", broken)
+    lost = {part.name for part in verdict.criteria if not part.passed}
+    assert lost == {
+        "a file from a GPU opens on a machine without one",
+        "a trained model from its file alone",
+    }
