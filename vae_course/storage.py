@@ -1,6 +1,8 @@
 """Where a notebook keeps what must outlive it."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,8 +20,13 @@ def storage_folder(use_drive: bool = False, name: str = "vae-course") -> Path:
         name: the folder's name on the Drive.
 
     Returns:
-        A folder that exists and that can be written to.
+        A folder that exists and that can be written to. While a notebook is being graded it is one
+        that goes when the kernel does, so that nothing heavy is kept beside the marks.
     """
+    if "NBGRADER_EXECUTION" in os.environ:
+        passing = tempfile.mkdtemp(prefix=f"{name}-")
+        atexit.register(shutil.rmtree, passing, ignore_errors=True)
+        return Path(passing)
     wanted = [Path("runs"), Path(tempfile.gettempdir()) / name]
     if use_drive:
         problem = _mount_drive()
@@ -43,8 +50,6 @@ def _mount_drive() -> str:
     """Mount Google Drive; return what went wrong, or nothing at all."""
     if (DRIVE / "MyDrive").is_dir():
         return ""
-    if "NBGRADER_EXECUTION" in os.environ:
-        return "this notebook is being graded"
     try:
         from google.colab import drive
     except ImportError:

@@ -383,9 +383,9 @@ def test_measuring_by_label_changes_nothing():
         yield
 
     measures_and_leaves_alone(error_by_label)
-    measures_and_leaves_alone(measure_in(evaluation, False, float))
-    rejects(measures_and_leaves_alone, measure_in(as_found, False, float))
-    rejects(measures_and_leaves_alone, measure_in(evaluation, True, float))
+    measures_and_leaves_alone(measure_in(evaluation, False, torch.Tensor.item))
+    rejects(measures_and_leaves_alone, measure_in(as_found, False, torch.Tensor.item))
+    rejects(measures_and_leaves_alone, measure_in(evaluation, True, torch.Tensor.item))
     rejects(measures_and_leaves_alone, measure_in(as_found, False, lambda tensor: tensor))
 
 

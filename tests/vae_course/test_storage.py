@@ -1,9 +1,11 @@
 """Where runs are kept: on a disk, on a Drive that stands in for Google's, or wherever it can be."""
 
 import os
+import subprocess
 import sys
 import tempfile
 import types
+from pathlib import Path
 
 import pytest
 
@@ -79,10 +81,25 @@ def test_a_mount_that_mounts_nothing_is_noticed(tmp_path, capfd, colab):
     assert "nothing was mounted" in capfd.readouterr().out
 
 
-def test_nobody_is_asked_for_a_drive_while_grading(tmp_path, monkeypatch, colab):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
-    assert storage_folder(use_drive=True).resolve() == tmp_path / "runs"
-    assert colab.asked == []
+def test_while_grading_nothing_is_asked_and_nothing_is_kept(tmp_path):
+    """A process of its own, for the folder is to go when the process does."""
+    code = (
+        "from vae_course.storage import storage_folder; folder = storage_folder(use_drive=True);"
+        "(folder / 'model.pt').write_text('heavy'); print(folder)"
+    )
+    environment = os.environ | {"NBGRADER_EXECUTION": "autograde", "TMPDIR": str(tmp_path)}
+    root = str(Path(storage.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = Path(done.stdout.strip())
+    assert folder.parent == tmp_path and folder.name.startswith("vae-course-")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_runs_can_not_be_made_another_folder_is_found(tmp_path, monkeypatch, capfd):
