@@ -102,13 +102,16 @@ def test_gradients_reach_both_networks_and_the_variance_only_if_it_is_learnt():
         assert (vae.log_var_x.grad is not None) is learnt
 
 
-def test_steps_draw_batches_and_come_to_rest():
-    seen = []
+class Scalar(nn.Module):
+    """A model with one number."""
 
-    class Scalar(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.at = nn.Parameter(torch.tensor(5.0))
+    def __init__(self):
+        super().__init__()
+        self.at = nn.Parameter(torch.tensor(5.0))
+
+
+def test_steps_draw_batches_from_all_examples_and_minimise_their_mean():
+    seen = []
 
     def terms(model, batch):
         seen.append(batch)
@@ -120,6 +123,20 @@ def test_steps_draw_batches_and_come_to_rest():
     assert len(seen) == 60 and all(batch.shape == (200, 1) for batch in seen)
     assert set(torch.cat(seen).flatten().tolist()) == {1.0, 3.0}
     assert model.at.item() == pytest.approx(2.0, abs=0.15)
+
+
+def test_steps_come_to_rest_along_half_a_cosine():
+    where = []
+
+    def slope_of_one(model, batch):
+        where.append(model.at.item())
+        return {"loss": model.at.expand(len(batch))}
+
+    model = Scalar()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+    take_steps(model, torch.zeros(3, 1), slope_of_one, optimizer, 50)
+    moves = -np.diff([*where, model.at.item()])
+    assert np.allclose(moves, 0.1 * (1 + np.cos(np.pi * np.arange(50) / 50)), atol=1e-5)
 
 
 # ---- laboratory 1 -----------------------------------------------------------------------------
