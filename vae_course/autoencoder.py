@@ -112,7 +112,7 @@ class Decoder(nn.Module):
     Every layer has a bias, and every LeakyReLU the slope 0.2. The BatchNorms are those of maps
     (`nn.BatchNorm2d`), the first one included. Strides and paddings follow from the map sizes,
     with no output_padding: `conv_transpose_output_size` helps to find them. The sigmoid keeps
-    the pixels strictly between 0 and 1.
+    the pixels between 0 and 1.
     """
 
     def __init__(self, latent_dim: int = 64) -> None:
@@ -146,7 +146,7 @@ class Decoder(nn.Module):
             z: latent codes, of shape (B, latent_dim).
 
         Returns:
-            Images, of shape (B, 1, 28, 28), with values in (0, 1).
+            Images, of shape (B, 1, 28, 28), with values between 0 and 1.
         """
         return self.layers(z)
 
@@ -188,7 +188,7 @@ class AutoEncoder(nn.Module):
 
         What comes back must not depend on which other images share the batch (that is BatchNorm's
         evaluation mode), must keep no graph for gradients, and must work for a single image. The
-        model is left in the mode, training or evaluation, in which it was found.
+        mode of the model as a whole, training or evaluation, is left as it was found.
 
         Args:
             x: images, of shape (B, 1, 28, 28).
@@ -213,7 +213,7 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
 
     Returns:
         One number for each image, of shape (B,): a sum over all of its pixels, not a mean, and
-        nothing is shared between the images of a batch.
+        nothing is shared between the images of a batch. Gradients flow through it to x_hat.
     """
     return ((x_hat - x) ** 2).flatten(1).sum(dim=1)
 
@@ -240,9 +240,10 @@ def autoencoder_terms(model: AutoEncoder, x: Tensor) -> dict[str, Tensor]:
 def error_by_label(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> dict[int, float]:
     """How well each kind of image is reconstructed: the mean squared distance, label by label.
 
-    Measuring must leave no trace. The model runs in evaluation mode and without gradients, is
-    left in the mode in which it was found, and nothing else about it changes. The answer depends
-    on the images alone: not on the size of the batches, nor on which images share one.
+    Measuring must leave no trace. The model runs in evaluation mode and without gradients; the
+    mode of the model as a whole is left as it was found, and nothing else about it changes. The
+    answer depends on the images alone: not on the size of the batches, nor on which images share
+    one.
 
     Args:
         model: an autoencoder, on whatever device it is on; `model(x)` is the reconstruction of x.
@@ -278,13 +279,14 @@ def sample_prior(
     anything. For a variational autoencoder it is how new images are made.
 
     As with `AutoEncoder.reconstruct`, the decoder runs in evaluation mode and without gradients,
-    one sample alone must work, and the decoder is left in the mode in which it was found.
+    one sample alone must work, and the mode of the decoder as a whole is left as it was found.
 
     Args:
         decoder: a module from (B, latent_dim) to images, on any device.
         num_samples: how many images to make.
         latent_dim: the length of a code.
         generator: the source of the randomness, on the decoder's device; None for PyTorch's own.
+            It moves on with every call, so that the next call draws other codes.
 
     Returns:
         Images, of shape (num_samples, 1, 28, 28), on the decoder's device.
@@ -300,12 +302,13 @@ def sample_prior(
 
 
 def pca_reconstruct(train: Tensor, x: Tensor, num_components: int) -> Tensor:
-    """Reconstruct x by principal component analysis: the best that any linear autoencoder does.
+    """Reconstruct x by principal component analysis, which is linear autoencoding at its best.
 
     The components are learnt from `train` alone: the directions, around its mean, in which it
-    varies most (`torch.linalg.svd` finds them). x is expressed by its coordinates along the
-    first few of these directions, and rebuilt from them. Baldi and Hornik 1989 show that a
-    linear autoencoder with a code of the same length can do no better.
+    varies most. They are found exactly (`torch.linalg.svd` does that; `torch.pca_lowrank` is
+    random and approximate). x is expressed by its coordinates along the first few of these
+    directions, and rebuilt from them. Baldi and Hornik 1989 show that on `train` itself no linear
+    autoencoder with a code of the same length does better.
 
     Args:
         train: examples to learn from, of shape (N, D).

@@ -402,7 +402,7 @@ def restore_checkpoint(
     return checkpoint["epoch"], checkpoint["history"]
 
 
-def load_face_vae(path: str | Path) -> FaceVAE:
+def restore_face_vae(path: str | Path) -> FaceVAE:
     """A trained model from its file alone: nobody has to remember how it was built.
 
     Args:
@@ -608,8 +608,8 @@ def edit_faces(model: FaceVAE, x: Tensor, direction: Tensor, strength: float = 1
 def embed_tsne(codes: Tensor, seed: int = 0, perplexity: float = 30.0) -> Tensor:
     """Positions on a plane at which similar codes are neighbours (van der Maaten and Hinton 2008).
 
-    t-SNE keeps neighbourhoods and gives up distances: near means alike, far means nothing, and
-    neither do the sizes of clusters nor the gaps between them.
+    t-SNE keeps neighbourhoods and gives up distances: near means alike, far means nothing, and so
+    do the sizes of clusters and the gaps between them.
 
     Args:
         codes: of shape (N, k), at least 4 of them.
@@ -621,5 +621,5 @@ def embed_tsne(codes: Tensor, seed: int = 0, perplexity: float = 30.0) -> Tensor
         Positions, of shape (N, 2).
     """
     perplexity = min(perplexity, (len(codes) - 1) / 3)
-    search = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=seed)
+    search = TSNE(n_components=2, perplexity=perplexity, init="random", random_state=seed)
     return torch.from_numpy(search.fit_transform(codes.detach().cpu().double().numpy())).float()

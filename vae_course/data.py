@@ -94,13 +94,16 @@ def load_mnist(root: str | Path | None = None, download: bool = True) -> ImageDa
 
 
 def load_fashion_mnist(root: str | Path | None = None, download: bool = True) -> ImageData:
-    """Fashion-MNIST: as many images of clothes, in the same form (Xiao, Rasul, Vollgraf 2017).
+    """Fashion-MNIST: 60,000 images of clothes to train on, 10,000 to test on (Xiao et al. 2017).
 
     Args:
-        root, download: as for `load_mnist`, with torchvision's folder `FashionMNIST`.
+        root: the folder that holds (or shall hold) torchvision's folder `FashionMNIST`. Without it,
+            the environment variable VAE_COURSE_DATA says where, and without that it is `./data`.
+        download: whether to fetch the files if they are missing.
 
     Returns:
-        The images, or the same stand-in as `load_mnist`.
+        The images. Where Fashion-MNIST cannot be had, small digits from scikit-learn stand in for
+        it: a line says so, and `name` says so too.
 
     Raises:
         RuntimeError: the files are there, and damaged.

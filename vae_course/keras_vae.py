@@ -115,6 +115,25 @@ def glorot_uniform(model: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def set_by_formula(model: nn.Module) -> None:
+    """Set every weight and bias of a model by a formula, so that its numbers can be compared.
+
+    Entry number i of a tensor becomes cos(i^2): times a tenth in a bias, times twice Glorot's bound
+    in a weight. Any framework can do the same.
+
+    Args:
+        model: of convolutions, transposed convolutions and linear layers; changed in place.
+    """
+    with torch.no_grad():
+        for tensor in model.parameters():
+            scale = 0.1
+            if tensor.ndim > 1:
+                fans = (tensor.shape[0] + tensor.shape[1]) * tensor[0, 0].numel()
+                scale = 2 * math.sqrt(6 / fans)
+            index = torch.arange(tensor.numel(), dtype=torch.float64)
+            tensor.copy_(scale * index.square().cos().view(tensor.shape))
+
+
 class KerasAdam(torch.optim.Adam):
     """Adam with its epsilon where Keras has it.
 
@@ -188,8 +207,9 @@ class FashionEncoder(nn.Module):
     | linear: mu         |                | latent_dim   |         66 |
     | linear: log_var    |                | latent_dim   |         66 |
 
-    All convolutions are padded "same", and all weights start as Keras's would. Both last layers
-    read the same 32 numbers. Nothing comes after them: mu and log_var may be any real number.
+    All convolutions are padded "same", and all weights start as Keras's would. The last two are
+    layers apart (one of twice the width would start within another bound), and read the same 32
+    numbers. Nothing comes after them: mu and log_var may be any real number.
     """
 
     def __init__(
@@ -457,9 +477,11 @@ def fit_model(
         epochs: how many times to go through the training images, at the most.
         batch_size: how many images a step sees.
         validation_split: the share of x to hold out, from 0 (nothing, and then no "val_" metrics)
-            to just under 1. Where it comes out uneven, the training part is rounded down.
+            to just under 1. As in Keras, the first int(len(x) * (1 - validation_split)) images
+            are trained on, and the rest is held out.
         callbacks: who is told, in this order.
-        seed: of the orders of the images; the same seed gives the same orders.
+        seed: of the orders of the images. The same seed gives the same orders whatever else is
+            random, and PyTorch's own generator is left alone.
         verbose: whether to show a progress bar and print a line an epoch.
 
     Returns:
@@ -509,8 +531,8 @@ class EarlyStopping(Callback):
 
         Args:
             monitor: the metric of the epoch's logs that should fall.
-            patience: how many epochs in a row may bring no improvement. One more ends the
-                training.
+            patience: how many epochs in a row without an improvement end the training, as in
+                Keras: 1 ends it after the first of them (and so does 0), 2 after two in a row.
         """
         super().__init__()
         self.monitor = monitor
@@ -540,11 +562,14 @@ class EarlyStopping(Callback):
             self.best_weights = {name: tensor.clone() for name, tensor in state.items()}
         else:
             self.epochs_without_improvement += 1
-            if self.epochs_without_improvement > self.patience:
+            if self.epochs_without_improvement >= self.patience:
                 self.model.stop_training = True
 
     def on_train_end(self) -> None:
-        """Give the model the weights of its best epoch, whether training was ended early or not."""
+        """Give the model the weights of its best epoch, whether training was ended early or not.
+
+        Where no epoch was an improvement (all losses nan), the weights stay as they are.
+        """
         if self.best_weights is not None:
             self.model.load_state_dict(self.best_weights)
 
@@ -926,7 +951,7 @@ class KerasVAE(KerasModel):
 
 
 def quantile_codes(num: int, tail: float = 0.01) -> Tensor:
-    """Values of one latent dimension that cut the prior N(0, 1) into parts of equal probability.
+    """Values of one latent dimension at equal steps of probability under the prior N(0, 1).
 
     Evenly spaced PROBABILITIES, from `tail` to 1 - tail, turned into the values below which a
     standard normal falls with those probabilities: dense in the middle, where codes are likely,
@@ -937,7 +962,8 @@ def quantile_codes(num: int, tail: float = 0.01) -> Tensor:
         tail: the probability beyond the first value, and beyond the last one.
 
     Returns:
-        The values in rising order, of shape (num,).
+        The values in rising order, of shape (num,). Between neighbours lies the same probability;
+        beyond the ends lies `tail`, whatever that is.
     """
     return torch.special.ndtri(torch.linspace(tail, 1 - tail, num))
 

@@ -103,7 +103,8 @@ def plot_images(
     """Show images (N, C, H, W) with values in [0, 1] in a grid, with a caption each if given."""
     captions = [str(caption) for caption in captions] if captions is not None else []
     columns = min(columns, len(images))
-    words = f", captioned {', '.join(captions)}" if captions else ""
+    written = [caption for caption in captions if caption]
+    words = f", captioned {', '.join(written)}" if written else ""
     alt = f"{title}: {len(images)} in rows of {columns}{words}"
     return _draw_grid(images, title, alt, columns, captions)
 
@@ -121,20 +122,35 @@ def plot_reconstructions(x: Tensor, x_hat: Tensor, title: str) -> Image:
     return _draw_grid(both, title, alt, len(x), row_labels=["input", "reconstruction"])
 
 
-def plot_interpolations(rows: Tensor, title: str) -> Image:
-    """Show interpolations (R, F, C, H, W): a row for each pair, F frames from start to end."""
+def plot_interpolations(
+    rows: Tensor, title: str, captions: Sequence[str] = (), names: Sequence[str] = ()
+) -> Image:
+    """Show interpolations (R, F, C, H, W): a row for each pair, F frames from start to end.
+
+    Args:
+        rows: the frames, with values in [0, 1].
+        title: what they show.
+        captions: F words above the columns; "start" and "end" if nothing is said.
+        names: R words before the rows; none if nothing is said.
+    """
     num_rows, num_frames = rows.shape[:2]
-    captions = ["start", *[""] * (num_frames - 2), "end"]
-    alt = f"{title}: {num_rows} rows of {num_frames} images, each from a start image to an end"
-    return _draw_grid(rows.flatten(0, 1), title, alt, num_frames, captions)
+    heads = list(captions) or ["start", *[""] * (num_frames - 2), "end"]
+    way = f"captioned {', '.join(heads)}" if captions else "each from a start image to an end"
+    alt = f"{title}: {num_rows} rows of {num_frames} images, {way}"
+    if names:
+        alt += f"; the rows are {', '.join(names)}"
+    return _draw_grid(rows.flatten(0, 1), title, alt, num_frames, heads, names)
 
 
 def plot_curves(
     history: dict[str, list[dict[str, float]]],
     terms: Sequence[str] = ("loss",),
     title: str = "Training",
+    labels: dict[str, str] | None = None,
 ) -> Image:
     """Show how the terms of a history went, training and held-out images on the same axes.
+
+    Terms have names of their own in the picture; `labels` calls them otherwise.
 
     Where the held-out images were evaluated once more than the model was trained, the first
     evaluation is taken to stand at epoch 0, before any training.
@@ -143,7 +159,7 @@ def plot_curves(
     figure = Figure(figsize=(4.6 * len(terms), 3.2), layout="constrained")
     last = []
     for axes, term in zip(figure.subplots(1, len(terms), squeeze=False)[0], terms, strict=True):
-        label = TERM_LABELS.get(term, term)
+        label = (labels or {}).get(term, TERM_LABELS.get(term, term))
         num_epochs = len(history["train"])
         for part, name, style, colour in (
             ("train", "training", "o-", BLUE),

@@ -139,9 +139,9 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
 def log_mean_exp(values: Tensor, dim: int) -> Tensor:
     """The logarithm of the mean of exp(values) along one dimension.
 
-    Probabilities of images are far too small to be written down: exp(-90) of them can still be,
-    exp(-900) is zero. So they are kept as logarithms, and a mean of probabilities is taken without
-    ever leaving them.
+    Probabilities of images are often too small for a floating-point number: in single precision,
+    exp(-90) is just about representable and exp(-900) is zero. So they are kept as logarithms,
+    and a mean of probabilities is taken without ever leaving them.
 
     Args:
         values: logarithms, of any shape. They may be as small or as large as -10,000 or 10,000.

@@ -65,8 +65,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Measure the same terms as `train_epoch` without learning from them.
 
-    The model runs in evaluation mode and without gradients. It is left in the mode, training or
-    evaluation, in which it was found, and nothing else about it changes.
+    The model runs in evaluation mode and without gradients. The mode of the model as a whole,
+    training or evaluation, is left as it was found, and nothing else about it changes.
 
     Args:
         model: the model, on whatever device it is on.

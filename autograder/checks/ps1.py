@@ -1,6 +1,7 @@
 """ps1, the autoencoder: what each exercise must show."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ from autograder.checks.common import (
 from autograder.checks.mistakes import recognised
 from autograder.criterion import Criterion, criterion
 from autograder.draw import Draw
-from autograder.student import Loader, Module, Seed, Student, StudentError
+from autograder.student import Loader, Module, Ref, Seed, Student, StudentError
 
 PER_IMAGE = "one number for each image"
 
@@ -96,8 +97,10 @@ def encoder(student: Student, draw: Draw) -> Iterator[Criterion]:
         def ask(x: Tensor) -> Tensor:
             return expect.needed(module(x), (len(x), 16), "the encoder's output")
 
-        return is_nonlinear(ask, noise, noise.flip(0), "the encoder") or is_raw(
-            ask, noise, "the encoder's output"
+        return (
+            is_nonlinear(ask, noise, noise.flip(0), "the encoder")
+            or is_raw(ask, noise, "the encoder's output")
+            or _leaks(_slope_before_linear(build(7), noise), "before the linear layer")
         )
 
     yield from (shape, size, gradients, outputs)
@@ -146,6 +149,7 @@ def decoder(student: Student, draw: Draw) -> Iterator[Criterion]:
             or spans_black_to_white(far)
             or _is_undistorted(near)
             or is_nonlinear(lambda z: torch.logit(ask(z)), codes, codes.flip(0), "the decoder")
+            or _leaks(_slope_after_linear(module, 30 * codes[:1]), "after the linear layer")
         )
 
     yield from (shape, size, gradients, pixels)
@@ -392,6 +396,7 @@ def sample_prior(student: Student, draw: Draw) -> Iterator[Criterion]:
         return (
             expect.shape(result, (4000, 1, 1, 3), "the result for 4000 samples of 3 latents")
             or expect.standard_normal(result[:, 0, 0], "the code that reaches the decoder")
+            or _is_as_drawn(student.call(name, decode, 4, 3, seed=seed))
             or draws_afresh(lambda seed: student.call(name, decode, 3, 5, seed=seed), "the sample")
         )
 
@@ -403,6 +408,9 @@ def sample_prior(student: Student, draw: Draw) -> Iterator[Criterion]:
                 name, decode, 3, 5, generator=generator, seed=seed
             ),
             "the sample",
+        ) or _moves_on(
+            lambda generator: student.call(name, decode, 3, 5, generator=generator),
+            student.call(student.define(GENERATOR)["started"], draw.seed(), keep=True),
         )
 
     @criterion("evaluation mode, no gradients, the mode restored", 2)
@@ -431,6 +439,39 @@ def sample_prior(student: Student, draw: Draw) -> Iterator[Criterion]:
         )
 
     yield from (shape, distribution, generator, care)
+
+
+GENERATOR = """
+import torch
+
+
+def started(seed):
+    return torch.Generator().manual_seed(seed)
+"""
+
+
+def _moves_on(ask: Callable[[Ref], Any], generator: Ref) -> str | None:
+    """Two calls with one generator differ: it is drawn from, and not only asked for its seed."""
+    return expect.different(
+        ask(generator),
+        ask(generator),
+        "Two calls with one and the same generator give the same sample, but a generator moves on "
+        "when it is used. Is it handed to the draw itself, and not only its seed to another?",
+    )
+
+
+def _is_as_drawn(images: Tensor) -> str | None:
+    """A handful of draws has neither exactly mean 0 nor exactly variance 1."""
+    codes = expect.needed(images, (4, 1, 1, 3), "the result for 4 samples of 3 latents")
+    codes = codes.double().flatten(1)
+    whole, each = codes.mean().abs(), codes.mean(0).abs().max()
+    if float(torch.minimum(whole, each)) > 1e-5:
+        return None
+    return (
+        "The codes of a few samples have exactly the mean 0: they seem to be shifted or scaled "
+        "after they are drawn, so that each depends on the others. N(0, I) describes where draws "
+        "come from, and not how a handful of them turns out."
+    )
 
 
 def pca(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -504,7 +545,29 @@ def pca(student: Student, draw: Draw) -> Iterator[Criterion]:
     def few() -> str | None:
         return compare(train[:5], x, 3, "the reconstruction learnt from 5 examples of 7 numbers")
 
-    yield from (shape, value, complete, few)
+    @criterion("directions that differ little in variance, told apart exactly", 1)
+    def close_by() -> str | None:
+        # The standard deviation falls by 6 per cent from one direction to the next: plenty for any
+        # exact method, and too little for a random sketch of the data.
+        left, turn = (
+            torch.linalg.qr(draw.normal(60, 30)).Q,
+            torch.linalg.qr(draw.normal(30, 30)).Q,
+        )
+        many = 20 * left * 0.94 ** torch.arange(30.0) @ turn.T
+        problem = compare(many, many[:5], 4, "the reconstruction of examples of 30 numbers")
+        if problem is None:
+            return None
+        first, second = (
+            student.call(name, many, many[:5], 4, seed=seed) for seed in (1, 2)
+        )  # fmt: skip
+        if expect.alike(first, second, rtol=1e-3, atol=1e-3):
+            return problem
+        return (
+            "The same data is reconstructed differently from call to call. `torch.pca_lowrank` is "
+            "random and approximate; the singular value decomposition is exact."
+        )
+
+    yield from (shape, value, complete, few, close_by)
 
 
 def _rebuilt(learn: Tensor, components: int, x: Tensor, mean: Tensor) -> Tensor:
@@ -584,6 +647,10 @@ def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
                        if number is None)  # fmt: skip
             return f"An entry of the table is {expect.describe(odd)}, where a number was expected."
         if any(expect.alike(table, want) for want in wanted):
+            if list(table) != sorted(table):
+                return (
+                    f"The labels stand in the order {list(table)}, where a rising one was expected."
+                )
             return None
         if said := recognised(table, known):
             return f"{what} the table is wrong.{said}"
@@ -795,6 +862,57 @@ def _error(model: Module, images: Tensor) -> float:
     x_hat = model.call("decode", codes.half().float())
     return float(
         (expect.needed(x_hat, images.shape, "what `decode` gives") - images).square().mean()
+    )
+
+
+def _slope_before_linear(module: Module, images: Tensor) -> float | None:
+    """How much of a negative value passes the last activation of an encoder of 7 outputs.
+
+    The gradient of one output of one image by the linear layer's weights is what that layer reads.
+    In training mode BatchNorm has just given each channel the mean 0 over the batch: positive and
+    negative parts are equally large, and stay so but for the slope.
+    """
+    module.train()
+    read = []
+    for number in range(len(images)):
+        only = torch.zeros(len(images), 7)
+        only[number, 0] = 1
+        gradients = module.gradients(images, cotangent=only).parameters
+        rows = [g for g in gradients if g is not None and len(g) == 7 and g.numel() == 7 * 256]
+        if len(rows) != 1:
+            return None
+        read.append(rows[0].flatten(1)[0])
+    values = torch.stack(read).double()
+    return float(values.clamp(max=0).sum().abs() / values.clamp(min=0).sum().clamp(min=1e-12))
+
+
+def _slope_after_linear(module: Module, code: Tensor) -> float | None:
+    """How much of a negative value passes the first activation of a decoder.
+
+    For one code, the gradient by the weights of the layer after it is a product: of what that layer
+    reads, channel by channel, and of what comes back to it. With the code's sign turned round,
+    every channel that was damped is not, and the other way round.
+    """
+    module.eval()
+    logs = []
+    for sign in (1, -1):
+        gradients = module.gradients(sign * code).parameters
+        weights = [g for g in gradients if g is not None and tuple(g.shape) == (256, 128, 3, 3)]
+        if len(weights) != 1 or not float(weights[0].abs().max()) > 0:
+            return None
+        logs.append(weights[0].double().flatten(1).norm(dim=1).clamp(min=1e-30).log())
+    low, high = (logs[0] - logs[1]).quantile(torch.tensor([0.25, 0.75], dtype=torch.double))
+    return float(torch.exp((low - high) / 2))
+
+
+def _leaks(slope: float | None, where: str) -> str | None:
+    """The slope of a LeakyReLU is that of the table, 0.2."""
+    if slope is None or 0.15 < slope < 0.25:
+        return None
+    return (
+        f"The activation {where} passes {slope:.2f} of a negative value, where the table asks for "
+        "a LeakyReLU of slope 0.2. Is it another activation or slope, is there none, or does the "
+        "BatchNorm stand on its wrong side?"
     )
 
 

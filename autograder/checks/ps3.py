@@ -35,7 +35,7 @@ def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
     # Nothing lies near a threshold, where > and >= would differ.
     grey = torch.where((grey * 20 % 1 - 0.5).abs() > 0.45, grey + 0.01, grey).clamp(0.005, 0.995)
 
-    @criterion("by a threshold", 0.75)
+    @criterion("by a threshold", 0.5)
     def threshold() -> str | None:
         for settings, level in (({}, 0.5), ({"threshold": 0.2}, 0.2), ({"threshold": 0.8}, 0.8)):
             got = student.call("binarize", grey, **settings)
@@ -53,6 +53,26 @@ def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
                     f"With a threshold of {level:g}, {side} pixels are 1 than are brighter than it."
                 )
         return _is_left_alone(student, "binarize", grey)
+
+    @criterion("a grey just at the threshold, and the type of the numbers", 0.25)
+    def contract() -> str | None:
+        level = torch.full((2, 3), 0.25)
+        for settings, at in (({}, 0.5), ({"threshold": 0.25}, 0.25)):
+            got = student.call("binarize", torch.full((2, 3), at), **settings)
+            if isinstance(got, Tensor) and bool(got.bool().any()):
+                return (
+                    f"With a threshold of {at:g}, a pixel of just {at:g} becomes white. The "
+                    "threshold is the brightest grey that still counts as black."
+                )
+        for name in ("binarize", "binarize_randomly"):
+            for dtype in (torch.float64, torch.float32):
+                got = student.call(name, level.to(dtype))
+                if isinstance(got, Tensor) and got.dtype is not dtype:
+                    kinds = [str(t).removeprefix("torch.") for t in (dtype, got.dtype)]
+                    return (
+                        f"From greys of type {kinds[0]}, `{name}` makes {kinds[1]}: keep x's type."
+                    )
+        return None
 
     @criterion("by chance, with each pixel's grey as its probability", 1)
     def chance() -> str | None:
@@ -84,7 +104,7 @@ def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
     def generator() -> str | None:
         return _is_random(student, "binarize_randomly", "the drawn image", grey)
 
-    yield from (threshold, chance, generator)
+    yield from (threshold, contract, chance, generator)
 
 
 def mlp(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -128,11 +148,11 @@ def mlp(student: Student, draw: Draw) -> Iterator[Criterion]:
             return "With two sizes there is one linear layer, and nothing before or after it."
         hidden = build(1, 4000, 1)
         _clear_biases(hidden)
-        weights = [p for p in hidden.parameters() if p.ndim == 2]
         line = torch.tensor([[1.0], [-1.0]])
-        want = (line @ weights[0].T).clamp_min(0) @ weights[1].T
-        if weights[0].shape == (4000, 1) and not expect.alike(hidden(line), want, atol=1e-3):
+        if _differs_from_relus(hidden, (1, 4000, 1), line):
             return "Between the layers stands something else than a ReLU."
+        if _differs_from_relus(net, (5, 40, 40, 6), x):
+            return "In a network of three layers, a ReLU does not stand between every two of them."
         return None
 
     @criterion("the weights' initial scale, and biases of zero", 1.5)
@@ -219,7 +239,7 @@ def log_likelihood(student: Student, draw: Draw) -> Iterator[Criterion]:
             what = f"at logits of {size:g} and {-size:g} the log-likelihood"
             if problem := expect.close(got, want, what):
                 return (
-                    f"{problem} A probability of exactly 0 or 1 can not be taken back to a logit: "
+                    f"{problem} A probability of exactly 0 or 1 cannot be taken back to a logit: "
                     "is a sigmoid computed on the way?"
                 )
         return None
@@ -398,8 +418,18 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
     def gradients() -> str | None:
         # Through the logits alone: mu and std also stand beside them in the result.
         through = [torch.ones(20, 12), None, None]
-        vae = build(12, (9, 6), 5)
-        return reaches_every_parameter(vae, draw.normal(20, 12), seed=seed, cotangent=through)
+        vae, inputs = build(12, (9, 6), 5), draw.normal(20, 12)
+        if problem := reaches_every_parameter(vae, inputs, seed=seed, cotangent=through):
+            return problem
+        found = vae.gradients(inputs, seed=seed, cotangent=through).parameters
+        for values in found:
+            # The encoder's last layer, where one matrix gives both mu and std: ten rows.
+            if len(values) == 10 and int((values.view(10, -1) == 0).all(1).sum()) == 5:
+                return (
+                    "Gradients of the logits reach only one half of what the encoder gives. Both "
+                    "`mu` and `std` decide which z is drawn."
+                )
+        return None
 
     yield from (shapes, size, posterior, logits, sampling, randomness, gradients)
 
@@ -416,8 +446,13 @@ class Told(nn.Module):
         super().__init__()
         self.logits, self.mu, self.std = (nn.Parameter(t.clone()) for t in (logits, mu, std))
         self.spread = spread
+        self.passes = 0
+
+    def count(self):
+        return torch.tensor(self.passes)
 
     def forward(self, x, generator=None):
+        self.passes += 1
         noise = torch.randn(self.logits.shape, generator=generator)
         logits = self.logits + self.spread * noise
         return logits[: len(x)], self.mu[: len(x)], self.std[: len(x)]
@@ -505,6 +540,13 @@ def terms(student: Student, draw: Draw) -> Iterator[Criterion]:
 
         if problem := uses_generator(ask_nll, "the loss"):
             return problem
+        counted = build()
+        ask(model=counted)
+        if (passes := int(counted.call("count"))) != 1:
+            return (
+                f"The model is asked {passes} times for one set of terms. One forward pass gives "
+                "all three; another one draws another z, and takes as long again."
+            )
         weights = draw.uniform(3, low=0.5, high=2.0)
         told = build()
         found = student.gradients(
@@ -537,8 +579,8 @@ class Marked(nn.Module):
 
     def forward(self, x, generator=None):
         x = x.flatten(1)
-        nothing = torch.zeros(len(x), 1)
-        return x * self.weight * self.scale, nothing, nothing + 1
+        ones = torch.ones(len(x), 1)  # a divergence of 1.307 for every image
+        return x * self.weight * self.scale, ones, 2 * ones
 
 
 def identity(x):
@@ -632,6 +674,14 @@ def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         if abs(small / large - 2) > 0.2:
             return "The steps do not follow the gradient of the mean loss over the batch."
+        short, full = (
+            float(train(torch.eye(3), 3, 1, size, scale=1e-9)[1].abs().median()) for size in (64, 3)
+        )
+        if abs(short / full - 1) > 0.1:
+            return (
+                f"Three images make {short / full:.3g} times the step in a batch meant for 64 that "
+                "they make in a batch meant for 3: a short batch is divided by its own size."
+            )
         _, moved = train(torch.eye(6), 6, 1, 6)
         if problem := _explain_direction(student, probe, moved, rate):
             return problem
@@ -655,9 +705,13 @@ def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
             return {key: float(terms[key].double().mean()) for key in ("loss", "nll", "kl")}
 
         want = {"train": [means(x)] * 3, "held_out": [means(held_out)] * 4}
-        got, _ = train(x, 14, 3, 4, start=start, learning_rate=0.0, x_held_out=held_out)
-        if problem := _explain_history(_as_history(got), want):
-            return problem
+        # Ten images in batches of 4 leave a short batch, in batches of 5 none.
+        for batch_size in (4, 5):
+            got, _ = train(
+                x, 14, 3, batch_size, start=start, learning_rate=0.0, x_held_out=held_out
+            )
+            if problem := _explain_history(_as_history(got), want):
+                return problem
         got, _ = train(x, 14, 1, 4, start=start)
         if list(_as_history(got)["held_out"]):
             return 'Without held-out images there is nothing to put under "held_out".'
@@ -829,6 +883,16 @@ def log_mean_exp(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
             if problem:
                 return problem
+        rows = torch.tensor([-90.0, -600.0, 500.0])[:, None] + draw.normal(3, 4)
+        want = rows.double().logsumexp(1) - math.log(4)
+        problem = expect.close(
+            student.call(name, rows, 1),
+            want.float(),
+            "for rows around -90, -600 and 500 in one tensor, the result",
+            atol=1e-3,
+        )
+        if problem:
+            return f"{problem} Is one number pulled out of all rows, where each needs its own?"
         return None
 
     yield from (value, extremes)
@@ -892,6 +956,9 @@ def bound(student: Student, draw: Draw) -> Iterator[Criterion]:
         divergence = (0.5 * (mu**2 + var - 1) - std.log()).sum(1)
         # In the noise e: (1 - var) e^2 / 2 - mu std e + constant, summed over the dimensions.
         spread = ((1 - var) ** 2 / 2 + mu**2 * var).sum(1).sqrt()
+        together = torch.corrcoef(got.T) - torch.eye(3)
+        if float(got.std(0).min()) > 1e-4 and float(together.abs().max()) > 0.5:
+            return "All images of a batch share their noise; each needs a draw of its own."
         if float(got.std(0).max()) < 1e-4:
             if expect.alike(got.mean(0), -divergence, atol=1e-3):
                 return (
@@ -1154,6 +1221,17 @@ def _explain_scale(ratios: list[tuple[float, int, int]]) -> str:
     return f"In three layers, the weights' standard deviation is {seen} times what it should be."
 
 
+def _differs_from_relus(net: Module, sizes: tuple[int, ...], x: Tensor) -> bool:
+    """Whether a network without biases, where its matrices can be told, is no chain of ReLUs."""
+    weights = [p for p in net.parameters() if p.ndim == 2]
+    if [tuple(w.shape) for w in weights] != [(b, a) for a, b in itertools.pairwise(sizes)]:
+        return False
+    want = x
+    for w in weights[:-1]:
+        want = (want @ w.T).clamp_min(0)
+    return not expect.alike(net(x), want @ weights[-1].T, atol=1e-3)
+
+
 def _clear_biases(net: Module) -> None:
     """Set all biases to zero."""
     net.load_state([t if t.ndim != 1 else torch.zeros_like(t) for t in net.state()])
@@ -1367,6 +1445,11 @@ def _explain_history(got: dict[str, list], want: dict[str, list]) -> str | None:
                         "plain number was expected."
                     )
                 found = entry[name]
+                if not math.isfinite(found):
+                    return (
+                        f'The {words} "{name}" of the history is {found}. Is there an empty batch '
+                        "at the end where the images go evenly into batches?"
+                    )
                 if math.isclose(found, value, rel_tol=1e-3, abs_tol=1e-4):
                     continue
                 if math.isclose(found, -value, rel_tol=1e-3, abs_tol=1e-4):

@@ -77,9 +77,13 @@ def padding(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return f"{where} it gives {got[0]:g} before and {got[1]:g} after.{hint}"
         return None
 
-    settings = [(2, 3, 3, 2, (8, 7)), (1, 4, 3, 1, (6, 7)), (3, 2, 4, 2, (9, 6))]
+    usual = [(2, 3, 3, 2, (8, 7)), (1, 4, 3, 1, (6, 7)), (3, 2, 4, 2, (9, 6))]
+    unpadded = [(2, 2, 2, 2, (5, 6))]
 
     def layer_like_reference(name: str, wrong: dict[str, Callable]) -> str | None:
+        return _like_reference(name, usual, wrong) or _like_reference(name, unpadded, {})
+
+    def _like_reference(name: str, settings: list, wrong: dict[str, Callable]) -> str | None:
         asked = []
         for inputs, outputs, kernel, stride, size in settings:
             mine = Module.build(student, name, inputs, outputs, kernel, stride, seed=draw.seed())
@@ -125,6 +129,7 @@ def padding(student: Student, draw: Draw) -> Iterator[Criterion]:
             {
                 "PyTorch's padding and output_padding: it cuts off other pixels": _cropped_evenly,
                 "a map that was cut off at the wrong end": _cropped_before,
+                "a map of which only the end was cut off, with every stride": _cropped_at_the_end,
                 "a map that was enlarged, and not cut, to the right size": _stretched,
             },
         )
@@ -180,6 +185,11 @@ def _cropped(x: Tensor, weight: Tensor, bias: Tensor, stride: int, before: bool 
 
 def _cropped_before(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     return _cropped(x, weight, bias, stride, before=True)
+
+
+def _cropped_at_the_end(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    full = F.conv_transpose2d(x, weight, bias, stride)
+    return full[..., : x.shape[-2] * stride, : x.shape[-1] * stride]
 
 
 def _cropped_evenly(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
@@ -385,11 +395,13 @@ def _places(maps: tuple[int, int, int]) -> list[Tensor]:
 
 ENCODER_MISTAKES = {
     "a stride of 2 that pads evenly on all sides": {"even": True},
-    "a table without the ReLU after the first convolution": {"no_relu": 0},
-    "a table without the ReLU after the second convolution": {"no_relu": 1},
-    "a table without the ReLU after the third convolution": {"no_relu": 2},
-    "a table without the ReLU after the fourth convolution": {"no_relu": 3},
-    "a table without the ReLU after the linear layer of 32": {"no_relu": 4},
+    "a table without the ReLU after the first convolution": {"no_relu": (0,)},
+    "a table without the ReLU after the second convolution": {"no_relu": (1,)},
+    "a table without the ReLU after the third convolution": {"no_relu": (2,)},
+    "a table without the ReLU after the fourth convolution": {"no_relu": (3,)},
+    "a table without the ReLU after the linear layer of 32": {"no_relu": (4,)},
+    "a table without the ReLUs after its convolutions": {"no_relu": (0, 1, 2, 3)},
+    "a table without any ReLU": {"no_relu": (0, 1, 2, 3, 4)},
     "a table with ReLUs after mu and log_var": {"heads": (F.relu, F.relu)},
     "a table with a ReLU after mu": {"heads": (F.relu, None)},
     "a table with a ReLU after log_var": {"heads": (None, F.relu)},
@@ -408,7 +420,7 @@ def _encode(
     places: Tensor,
     *,
     even: bool = False,
-    no_relu: int = -1,
+    no_relu: tuple[int, ...] = (),
     heads: tuple = (None, None),
     strides: tuple[int, ...] = (1, 2, 1, 1),
     slope: float = 0.0,
@@ -416,9 +428,9 @@ def _encode(
     convolve = _padded_evenly if even else _convolved
     for number, ((weight, bias), stride) in enumerate(zip(layers[:4], strides, strict=True)):
         x = convolve(x, weight, bias, stride)
-        x = x if number == no_relu else F.leaky_relu(x, slope)
+        x = x if number in no_relu else F.leaky_relu(x, slope)
     features = F.linear(x.flatten(1)[:, places.argsort()], *layers[4])
-    features = features if no_relu == 4 else F.leaky_relu(features, slope)
+    features = features if 4 in no_relu else F.leaky_relu(features, slope)
     outputs = [F.linear(features, *layer) for layer in layers[5:]]
     return [end(part) if end else part for part, end in zip(outputs, heads, strict=True)]
 
@@ -456,8 +468,9 @@ def _is_encoder(module: Module, draw: Draw) -> str | None:
 DECODER_MISTAKES = {
     "transposed convolutions with PyTorch's padding and output_padding": {"even": True},
     "transposed convolutions that are cut off at the wrong end": {"before": True},
-    "a table without the ReLU after the linear layer": {"no_relu": 0},
-    "a table without the ReLU after the first transposed convolution": {"no_relu": 1},
+    "a table without the ReLU after the linear layer": {"no_relu": (0,)},
+    "a table without the ReLU after the first transposed convolution": {"no_relu": (1,)},
+    "a table without any ReLU": {"no_relu": (0, 1)},
     "a table without the sigmoid": {"end": lambda x: x},
     "a table with two sigmoids": {"end": lambda x: torch.sigmoid(torch.sigmoid(x))},
     "a table with a ReLU before the sigmoid": {"end": lambda x: torch.sigmoid(F.relu(x))},
@@ -477,16 +490,16 @@ def _decode(
     *,
     even: bool = False,
     before: bool = False,
-    no_relu: int = -1,
+    no_relu: tuple[int, ...] = (),
     end: Callable[[Tensor], Tensor] = torch.sigmoid,
     strides: tuple[int, int] = (2, 1),
     slope: float = 0.0,
 ) -> Tensor:
     spread = _cropped_evenly if even else _cropped_before if before else _cropped
     x = F.linear(z, *layers[0])
-    x = x if no_relu == 0 else F.leaky_relu(x, slope)
+    x = x if 0 in no_relu else F.leaky_relu(x, slope)
     x = spread(x[:, places].view(-1, *maps), *layers[1], strides[0])
-    x = x if no_relu == 1 else F.leaky_relu(x, slope)
+    x = x if 1 in no_relu else F.leaky_relu(x, slope)
     return end(spread(x, *layers[2], strides[1]))
 
 
@@ -583,6 +596,10 @@ def sampling(student: Student, draw: Draw) -> Iterator[Criterion]:
         z = expect.needed(module(means, log_vars, seed=seed), means.shape, "`z`")
         error = (z - means).double()
         scale = error.std(0).clamp_min(1e-12)
+        module.eval()
+        if expect.alike(module(mu, log_var, seed=seed), mu):
+            return "In evaluation mode `z` is `mu`: the layer is to draw in either mode."
+        module.train()
         return draws_afresh(
             lambda seed: module(mu, log_var, seed=seed), "`z`"
         ) or expect.standard_normal(error / scale, "the noise in `z`")
@@ -635,6 +652,11 @@ def loss(student: Student, draw: Draw) -> Iterator[Criterion]:
             expect.shape(ask(batch=batch)[key], (batch,), f'"{key}"{what}', PER_IMAGE)
             for batch, what in ((3, ""), (1, " for a batch of one"))
             for key in ("nll", "kl", "loss")
+        ) or expect.shape(
+            ask(x=x.flatten(1), x_hat=x_hat.flatten(1))["nll"],
+            (3,),
+            '"nll" of images of shape (B, pixels)',
+            PER_IMAGE,
         )
 
     @criterion("the cross-entropy", 0.75)
@@ -693,13 +715,16 @@ def loss(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         )  # fmt: skip
 
-    @criterion("a certain decoder that is wrong costs much, and not infinitely much", 0.25)
+    @criterion("a certain decoder costs a finite amount, and much where it is wrong", 0.25)
     def extremes() -> str | None:
         certain = x_hat.round()
         terms = ask(x=1 - certain, x_hat=certain)
         # What a pixel that is certain and wrong costs differs from implementation to
         # implementation: 16 nats in Keras, 100 in PyTorch.
-        return expect.within(terms["nll"], 5.0, 56 * 1e4, '"nll" of wrong certainty')
+        copy = ask(x=certain, x_hat=certain)["nll"]
+        return expect.within(
+            terms["nll"], 5.0, 56 * 1e4, '"nll" of wrong certainty'
+        ) or expect.finite(copy, '"nll" of a perfect copy in black and white')
 
     yield from (shape, nll, divergence, total, gradient, extremes)
 
@@ -759,6 +784,9 @@ def seed_loss(student: Student, draw: Draw) -> Iterator[Criterion]:
             cross = F.binary_cross_entropy(x_hat, x)
             weighted = float((got - cross) / (want - cross))
             k = mu.shape[1]
+            swapped = F.binary_cross_entropy(x, x_hat)
+            if expect.alike(got, want - cross + swapped, atol=1e-5):
+                return "In the cross-entropy `x` and `x_hat` are swapped: the prediction is first."
             for words, ratio in (
                 (f"a sum over the {k} latent dimensions in place of a mean", k),
                 ("a divergence with its factor of one half, which is not there", 0.5),
@@ -793,6 +821,11 @@ def seed_loss(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return (
                     f"For {k} latent dimensions the hidden beta is {k} times the right value: the "
                     "published loss takes a mean over them, the KL is a sum."
+                )
+            if value is not None and abs(2 * value / want - 1) < 1e-6:
+                return (
+                    f"For {k} latent dimensions the hidden beta is half the right value: the KL "
+                    "has a factor of one half, which the published bracket lacks."
                 )
             what = f"the hidden beta for {k} latent dimensions"
             if problem := expect.number(got, want, what, rtol=1e-4):
@@ -940,13 +973,15 @@ from torch import nn
 class Probe(nn.Module):
     """Learns nothing. It notes what is done with it, and its images are their own numbers."""
 
-    def __init__(self, stop_after=None):
+    def __init__(self, stop_after=None, draws=0):
         super().__init__()
+        self.draws = draws
         self.weight = nn.Parameter(torch.zeros(1))
         self.stop_training = True  # as an earlier training left it
         self.stop_after = stop_after
         self.events = []
         self.values = [1e6]  # as an earlier epoch left it
+        self.eval()
 
     @property
     def device(self):
@@ -960,6 +995,7 @@ class Probe(nn.Module):
 
     def train_step(self, batch):
         numbers = batch.flatten().tolist()
+        torch.rand(self.draws)
         self.events.append(["step", numbers, self.training and torch.is_grad_enabled()])
         self.values += numbers
 
@@ -1014,9 +1050,10 @@ def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
         stop_after: int | None = None,
         listeners: int = 1,
         seed: int = 0,
+        draws: int = 0,
     ) -> tuple[list, dict[str, list[float]]]:
         probe = student.define(FIT_PROBE)
-        model = student.call(probe["Probe"], stop_after, keep=True)
+        model = student.call(probe["Probe"], stop_after, draws, keep=True)
         callbacks = [student.call(probe["Listener"], name, keep=True) for name in "ab"[:listeners]]
         arguments = (model, x, epochs, batch_size, split, callbacks, order, False)
         history = student.call("fit_model", *arguments, seed=seed, keep=True)
@@ -1108,6 +1145,11 @@ def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
         other = steps(run(split=0.0, order=6)[0])
         if again != found:
             return "With the same seed the order of the images differs from run to run."
+        if steps(run(split=0.0, draws=5)[0]) != found:
+            return (
+                "With the same seed a model that draws random numbers itself gets other orders: "
+                "they are to come from a generator of their own."
+            )
         if other == found:
             return "With another seed the order of the images is the same."
         return None
@@ -1163,15 +1205,20 @@ def fit(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         if any(not part for part in by_epoch(events)):
             return "`on_epoch_end` is called before the epoch is over."
-        stopped, found = run(stop_after=1)
+        stopped, found = run(stop_after=1, listeners=2)
         ends = sum(event[0].startswith("a.on_epoch_end") for event in stopped)
         if ends != 2:
             return (
                 f"A callback asked to stop after the second epoch, and there were {ends} epochs. "
                 "(Is `stop_training` set to False at the start?)"
             )
-        if stopped[-1][0] != "a.on_train_end":
+        if stopped[-1][0] != "b.on_train_end":
             return "`on_train_end` is not called when a callback has ended the training."
+        if sum(event[0].startswith("b.on_epoch_end") for event in stopped) != 2:
+            return (
+                "The first of two callbacks asked to stop, and the second was not told of that "
+                "epoch: training stops after the epoch, when all were told."
+            )
         return None
 
     yield from (held, order, history, callbacks)
@@ -1255,7 +1302,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
         vae = compiled(rate)
         batches = [images[:4], images[4:]]
         for number, batch in enumerate(batches):
-            before = vae.parameters()
+            before, before_step = vae.parameters(), compiled(rate)
             weights = torch.full((len(batch),), 1 / len(batch))
             wanted = student.gradients(
                 "keras_terms", vae.ref, batch, of=vae.ref, cotangent={"loss": weights}, seed=number
@@ -1289,6 +1336,18 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
                     "The second step is not that of its own batch. Are the gradients of the first "
                     "batch still there?"
                 )
+            plain = student.gradients(
+                "keras_terms",
+                before_step.ref,
+                batch,
+                of=before_step.ref,
+                cotangent={"nll": weights, "kl": weights},
+                seed=number,
+            ).parameters
+            plain = torch.cat([(torch.zeros_like(p) if g is None else g).flatten()
+                               for g, p in zip(plain, before, strict=True)])  # fmt: skip
+            if expect.alike(moved, -rate * plain, rtol=1e-2, atol=2e-6):
+                return "The step is down the gradient of nll + kl: the weight beta is left out."
             return 'The step is not down the gradient of the mean of "loss" over the batch.'
         return None
 
@@ -1408,25 +1467,26 @@ def early_stopping(student: Student, draw: Draw) -> Iterator[Criterion]:
             "not ended. Which of the two is watched?"
         )
 
-    @criterion("patience: so many epochs in a row without improvement, and one more ends it", 0.5)
+    @criterion("patience: so many epochs in a row without improvement end it, as in Keras", 0.5)
     def patience() -> str | None:
         falling = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0]
         for values, patience, want in (
             (falling, 0, 7),
             ([5.0, 4.0, 6.0, 3.0, 2.0], 0, 3),
-            ([5.0, 4.0, 6.0, 7.0, 3.0], 1, 4),
-            ([5.0, 5.0, 5.0, 5.0], 1, 3),
-            ([5.0, math.nan, math.nan, math.nan], 1, 3),
+            ([5.0, 4.0, 6.0, 3.0, 2.0], 1, 3),
+            ([5.0, 4.0, 6.0, 7.0, 3.0], 2, 4),
+            ([5.0, 5.0, 5.0, 5.0], 2, 3),
+            ([5.0, math.nan, math.nan, math.nan], 2, 3),
         ):
             done, _ = run(values, patience, values)
             if done != want:
                 listed = ", ".join(f"{value:g}" for value in values)
                 return (
                     f"With a patience of {patience} and the losses {listed}, there were {done} "
-                    "epochs."
+                    f"epochs, where Keras makes {want}."
                 )
         values = [5.0, 6.0, 4.0, 6.0, 3.0, 6.0, 2.0]
-        done, _ = run(values, 1, values)
+        done, _ = run(values, 2, values)
         if done != 7:
             return (
                 "Bad epochs that do not follow one another end the training: an improvement must "
@@ -1437,10 +1497,11 @@ def early_stopping(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("the weights of the best epoch come back", 0.75)
     def restores() -> str | None:
         for values, patience, best in (
-            ([5.0, 3.0, 4.0, 6.0, 7.0], 1, 1),
+            ([5.0, 3.0, 4.0, 6.0, 7.0], 2, 1),
             ([5.0, 3.0, 2.0, 6.0], 3, 2),
-            ([5.0, 3.0, 6.0, 4.0, 7.0], 3, 1),
+            ([5.0, 3.0, 6.0, 4.0, 7.0], 4, 1),
             ([5.0, 4.0, 3.0], 0, 2),
+            ([math.nan, math.nan], 5, 1),
         ):
             done, left = run(values, patience, values)
             if left != best:
@@ -1465,7 +1526,15 @@ def early_stopping(student: Student, draw: Draw) -> Iterator[Criterion]:
         run([1.0, 2.0], 0, [1.0, 2.0], again=stopper)
         done, left = run([9.0, 8.0, 7.0, 8.5], 0, [9.0, 8.0, 7.0, 8.5], again=stopper)
         if (done, left) == (4, 2.0):
-            return None
+            patient, lost = callback(5), [math.nan] * 3
+            run([1.0, 2.0], 5, [1.0, 2.0], again=patient)
+            done, left = run(lost, 5, lost, again=patient)
+            if (done, left) == (3, 2.0):
+                return None
+            return (
+                "After a second training whose losses are all nan, the model has the weights of "
+                f"epoch {left:g} of the FIRST one, and not its own last ones."
+            )
         return (
             "Used for a second training, it still has the best loss or the weights of the first: "
             f"there were {done} epochs, and the weights left are those of epoch {left:g}."

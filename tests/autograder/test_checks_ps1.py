@@ -402,6 +402,24 @@ WRONG = [
         ),
         "stride above 1",
     ),
+    (
+        "conv_size",
+        "rounded to the nearest",
+        swap(
+            SIZES,
+            (
+                "(size + 2 * padding - kernel) // stride + 1",
+                "round((size + 2 * padding - kernel) / stride) + 1",
+            ),
+        ),
+        "stride above 1",
+    ),
+    (
+        "conv_size",
+        "stride times padding",
+        swap(SIZES, ("2 * padding - kernel", "stride * padding - kernel")),
+        "with padding",
+    ),
     ("conv_size", "stride ignored", swap(SIZES, (" // stride + 1", " + 1")), "stride above 1"),
     (
         "conv_size",
@@ -552,6 +570,19 @@ WRONG = [
         swap(ENCODER, ("nn.LeakyReLU(0.2),", "nn.Identity(),")),
         "linear function",
     ),
+    ("encoder", "relu", swap(ENCODER, ("nn.LeakyReLU(0.2)", "nn.ReLU()")), "passes 0.00"),
+    ("encoder", "slope", swap(ENCODER, ("nn.LeakyReLU(0.2)", "nn.LeakyReLU()")), "passes 0.01"),
+    (
+        "encoder",
+        "norms after the activations",
+        swap(
+            ENCODER,
+            ("nn.BatchNorm2d(64), nn.LeakyReLU(0.2)", "nn.LeakyReLU(0.2), nn.BatchNorm2d(64)"),
+            ("nn.BatchNorm2d(128), nn.LeakyReLU(0.2)", "nn.LeakyReLU(0.2), nn.BatchNorm2d(128)"),
+            ("nn.BatchNorm2d(256), nn.LeakyReLU(0.2)", "nn.LeakyReLU(0.2), nn.BatchNorm2d(256)"),
+        ),
+        "wrong side",
+    ),
     (
         "encoder",
         "an unused layer",
@@ -676,6 +707,14 @@ WRONG = [
         swap(DECODER, ("nn.LeakyReLU(0.2)", "nn.Identity()")),
         "linear function",
     ),
+    ("decoder", "relu inside", swap(DECODER, ("nn.LeakyReLU(0.2)", "nn.ReLU()")), "passes 0.00"),
+    ("decoder", "slope", swap(DECODER, ("nn.LeakyReLU(0.2)", "nn.LeakyReLU()")), "passes 0.01"),
+    (
+        "decoder",
+        "first activation missing",
+        swap(DECODER, ("nn.BatchNorm2d(256), nn.LeakyReLU(0.2),", "nn.BatchNorm2d(256),")),
+        "passes 1.00",
+    ),
     # the two together
     (
         "autoencoder",
@@ -744,6 +783,8 @@ WRONG = [
         "shape (6, 64)",
     ),
     # 15, 16: the error
+    ("squared_error", "detached", ERROR + "((x_hat - x) ** 2).flatten(1).sum(1).detach()", "grad"),
+    ("squared_error", "images only", ERROR + "((x_hat - x) ** 2).sum((1, 2, 3))", "Dimension"),
     (
         "squared_error",
         "mean over pixels",
@@ -1189,6 +1230,22 @@ WRONG = [
     ),
     (
         "fault",
+        "labels as they come",
+        swap(
+            BY_LABEL,
+            ("labels.unique().tolist()", "dict.fromkeys(labels.tolist())"),
+            ("in sorted(sums)", "in sums"),
+        ),
+        "rising",
+    ),
+    (
+        "fault",
+        "plain numbers, and gradients all the same",
+        swap(BY_LABEL, ("with torch.no_grad():", "with torch.enable_grad():")),
+        "Gradients are tracked",
+    ),
+    (
+        "fault",
         "names for labels",
         swap(BY_LABEL, ("{label: sums", "{str(label): sums")),
         "labels in the table",
@@ -1236,6 +1293,46 @@ WRONG = [
         "seeded",
         swap(SAMPLE, ("        z =", "        torch.manual_seed(0)\n        z =")),
         "every call",
+    ),
+    (
+        "sample_prior",
+        "seeded without a generator",
+        swap(
+            SAMPLE,
+            (
+                "        z =",
+                "        generator = generator or torch.Generator().manual_seed(0)\n        z =",
+            ),
+        ),
+        "every call",
+    ),
+    (
+        "sample_prior",
+        "the generator's seed only",
+        swap(
+            SAMPLE,
+            (
+                "        z =",
+                "        if generator is not None:\n"
+                "            torch.manual_seed(generator.initial_seed())\n        z =",
+            ),
+            (", generator=generator", ""),
+        ),
+        "moves on",
+    ),
+    (
+        "sample_prior",
+        "standardised",
+        swap(
+            SAMPLE, ("        images =", "        z = (z - z.mean()) / z.std()\n        images =")
+        ),
+        "exactly the mean 0",
+    ),
+    (
+        "sample_prior",
+        "standardised by dimension",
+        swap(SAMPLE, ("        images =", "        z = z - z.mean(0)\n        images =")),
+        "exactly the mean 0",
     ),
     ("sample_prior", "generator lost", swap(SAMPLE, (", generator=generator", "")), "generator"),
     (
@@ -1324,6 +1421,18 @@ WRONG = [
         "scaled",
         swap(PCA, ("@ basis.T @ basis", "@ basis.T * S[:num_components] @ basis")),
         "all 7 components",
+    ),
+    (
+        "pca",
+        "a random sketch",
+        swap(
+            PCA,
+            (
+                "U, S, V = torch.linalg.svd(train - mean, full_matrices=False)",
+                "V = torch.pca_lowrank(train, q=num_components)[2].T",
+            ),
+        ),
+        "pca_lowrank",
     ),
     (
         "pca",

@@ -254,7 +254,7 @@ class EarlyStopping(Callback):
             self.kept = copy.deepcopy(self.model.state_dict())
         else:
             self.wait += 1
-            if self.wait > self.patience:
+            if self.wait >= self.patience:
                 self.model.stop_training = True
 
     def on_train_end(self):
@@ -526,7 +526,7 @@ RIGHT = [
                 self.patience = patience
 
             def on_train_begin(self):
-                self.losses = []
+                self.losses, self.weights, self.best_epoch = [], [], -1
 
             def on_epoch_end(self, epoch, logs):
                 self.losses.append(logs[self.monitor])
@@ -534,12 +534,12 @@ RIGHT = [
                     if self.losses[-1] == self.losses[-1]:
                         self.best_epoch = epoch
                         self.weights = [p.detach().clone() for p in self.model.parameters()]
-                if epoch - self.best_epoch > self.patience:
+                if epoch - self.best_epoch >= max(self.patience, 1):
                     self.model.stop_training = True
 
             @torch.no_grad()
             def on_train_end(self):
-                for parameter, best in zip(self.model.parameters(), self.weights):
+                for parameter, best in zip(self.model.parameters(), self.weights, strict=False):
                     parameter.copy_(best)
         """,
     ),
@@ -659,6 +659,27 @@ WRONG = [
     ),
     (
         "padding",
+        "only the end cropped",
+        swap(DECONV, ("[:, :, t:t + height, l:l + width]", "[:, :, :height, :width]")),
+        "only the end was cut off",
+        1,
+    ),
+    (
+        "padding",
+        "an empty slice",
+        swap(
+            DECONV,
+            (
+                "        t, l = same_padding(height, k, s)[0], same_padding(width, k, s)[0]\n",
+                "        (t, b), (l, r) = (same_padding(n, k, s) for n in (height, width))\n",
+            ),
+            ("t:t + height, l:l + width", "t:-b, l:-r"),
+        ),
+        "shape",
+        1,
+    ),
+    (
+        "padding",
         "cropped not at all",
         swap(DECONV, ("[:, :, t:t + height, l:l + width]", "")),
         "shape",
@@ -725,6 +746,65 @@ WRONG = [
         swap(ENCODER, ("self.to_mu(h), ", "torch.tanh(self.to_mu(h)), ")),
         "`mu` does not grow",
         2,
+    ),
+    (
+        "encoder",
+        "no ReLU at any convolution",
+        swap(ENCODER, (", nn.ReLU(),", ",")),
+        "without the ReLUs after its convolutions",
+        1,
+    ),
+    (
+        "encoder",
+        "no ReLU at all",
+        swap(
+            ENCODER,
+            (", nn.ReLU(),", ","),
+            ("torch.relu(self.fc(h.flatten(1)))", "self.fc(h.flatten(1))"),
+        ),
+        "without any ReLU",
+        1,
+    ),
+    (
+        "encoder",
+        "stride in the third",
+        swap(
+            ENCODER,
+            ("SameConv2d(32, 64, 3, 2)", "SameConv2d(32, 64, 3)"),
+            (
+                "            SameConv2d(64, 64, 3), nn.ReLU(),\n"
+                "            SameConv2d(64, 64, 3), nn.ReLU(),\n",
+                "            SameConv2d(64, 64, 3, 2), nn.ReLU(),\n"
+                "            SameConv2d(64, 64, 3), nn.ReLU(),\n",
+            ),
+        ),
+        "third convolution has the stride",
+        1,
+    ),
+    (
+        "encoder",
+        "PyTorch's padding in all",
+        swap(
+            ENCODER,
+            ("SameConv2d(32, 64, 3, 2)", "nn.Conv2d(32, 64, 3, 2, padding=1)"),
+            ("SameConv2d(c, 32, 3)", "nn.Conv2d(c, 32, 3, padding=1)"),
+            ("SameConv2d(64, 64, 3)", "nn.Conv2d(64, 64, 3, padding=1)"),
+        ),
+        "pads evenly",
+        1,
+    ),
+    (
+        "encoder",
+        "only biases as in Keras",
+        swap(
+            ENCODER,
+            (
+                "glorot_uniform(self)",
+                "[nn.init.zeros_(p) for p in self.parameters() if p.ndim == 1]",
+            ),
+        ),
+        "Glorot's bound",
+        1,
     ),
     (
         "encoder",
@@ -887,6 +967,13 @@ WRONG = [
     ),
     (
         "sampling",
+        "draws only while it is trained",
+        swap(SAMPLING, ("mu + std * eps", "mu + std * eps if self.training else mu")),
+        "In evaluation mode",
+        1,
+    ),
+    (
+        "sampling",
         "detached",
         """
 class Sampling(nn.Module):
@@ -955,6 +1042,13 @@ class Sampling(nn.Module):
     ),
     (
         "decoder",
+        "no ReLU at all",
+        swap(DECODER, ("F.relu(self.up1(h))", "self.up1(h)"), ("F.relu(self.fc(z))", "self.fc(z)")),
+        "without any ReLU",
+        1,
+    ),
+    (
+        "decoder",
         "stride in the last layer",
         swap(DECODER, ("64, 32, 3, 2", "64, 32, 3, 1"), ("32, c, 3, 1", "32, c, 3, 2")),
         "second transposed convolution",
@@ -1006,6 +1100,20 @@ class Sampling(nn.Module):
         "that is the KL",
         1,
     ),
+    (
+        "seed_loss",
+        "x and x_hat swapped",
+        swap(SEED, ("x_hat.flatten(), x.flatten()", "x.flatten(), x_hat.flatten()")),
+        "are swapped",
+        1,
+    ),
+    (
+        "seed_loss",
+        "the weight ignored",
+        swap(SEED, ("num_pixels * kl_weight", "num_pixels * 5e-4")),
+        "a weight of",
+        1,
+    ),
     ("seed_loss", "half too many", swap(SEED, ("-5e-4 *", "-2.5e-4 *")), "one half", 1),
     ("seed_loss", "the sign", swap(SEED, ("-5e-4 *", "5e-4 *")), "wrong sign", 1),
     ("seed_loss", "no weight", swap(SEED, ("-5e-4 *", "-1 *")), "without its weight", 1),
@@ -1050,7 +1158,7 @@ class Sampling(nn.Module):
         "seed_loss",
         "one half instead of two",
         swap(SEED, ("* 2 / latent_dim", "/ latent_dim")),
-        "half the right value",
+        "factor of one half, which the published bracket lacks",
         2,
     ),
     (
@@ -1089,10 +1197,30 @@ class Sampling(nn.Module):
     ),
     (
         "loss",
+        "four dimensions only",
+        swap(LOSS, ("bce.flatten(1).sum(1)", "bce.sum((1, 2, 3))")),
+        "Dimension out of range",
+        1,
+    ),
+    (
+        "loss",
+        "nan for a perfect copy",
+        swap(
+            LOSS,
+            (
+                'F.binary_cross_entropy(x_hat, x, reduction="none")',
+                "-(x * x_hat.log() + (1 - x) * (1 - x_hat).log()).clamp(max=100)",
+            ),
+        ),
+        "perfect copy",
+        1,
+    ),
+    (
+        "loss",
         "first channel",
         swap(LOSS, ("bce.flatten(1).sum(1)", "bce[:, 0].sum((1, 2))")),
         "too small",
-        2,
+        3,
     ),
     ("loss", "swapped", swap(LOSS, ("(x_hat, x, reduction", "(x, x_hat, reduction")), "swapped", 2),
     (
@@ -1326,6 +1454,48 @@ class Sampling(nn.Module):
         ),
         "it trains on 9",
         2,
+    ),
+    (
+        "fit",
+        "the held-out part rounded down",
+        swap(
+            FIT,
+            ("int(len(x) * (1 - validation_split))", "len(x) - int(len(x) * validation_split)"),
+        ),
+        "it trains on 9",
+        2,
+    ),
+    (
+        "fit",
+        "no training mode",
+        swap(FIT, ("        model.train()\n", "")),
+        "evaluation mode",
+        1,
+    ),
+    (
+        "fit",
+        "PyTorch's own generator",
+        swap(
+            FIT,
+            ("g = torch.Generator().manual_seed(seed)", "torch.manual_seed(seed)"),
+            (", generator=g", ""),
+        ),
+        "a generator of their own",
+        1,
+    ),
+    (
+        "fit",
+        "stops before all are told",
+        swap(
+            FIT,
+            (
+                "            c.on_epoch_end(epoch, logs)\n",
+                "            c.on_epoch_end(epoch, logs)\n"
+                "            if model.stop_training:\n                break\n",
+            ),
+        ),
+        "when all were told",
+        1,
     ),
     (
         "fit",
@@ -1578,6 +1748,39 @@ class Sampling(nn.Module):
     ),
     (
         "model",
+        "nll + kl minimised",
+        swap(MODEL, ('terms["loss"].mean()', '(terms["nll"] + terms["kl"]).mean()')),
+        "beta is left out",
+        1,
+    ),
+    (
+        "model",
+        "latent_dim not kept",
+        swap(
+            MODEL,
+            (
+                "self.latent_dim, self.beta, self.image_shape = latent_dim, beta, image_shape",
+                "self.beta, self.image_shape = beta, image_shape",
+            ),
+        ),
+        "it has latent_dim = None",
+        1,
+    ),
+    (
+        "model",
+        "image_shape not kept",
+        swap(
+            MODEL,
+            (
+                "self.latent_dim, self.beta, self.image_shape = latent_dim, beta, image_shape",
+                "self.latent_dim, self.beta = latent_dim, beta",
+            ),
+        ),
+        "it has image_shape = [1, 28, 28]",
+        1,
+    ),
+    (
+        "model",
         "uphill",
         swap(MODEL, ('terms["loss"].mean()', '-terms["loss"].mean()')),
         "goes up",
@@ -1737,15 +1940,37 @@ class Sampling(nn.Module):
     (
         "early_stopping",
         "waits too short",
-        swap(STOP, ("self.wait > self", "self.wait >= self")),
+        swap(STOP, ("self.wait >= self", "self.wait + 1 >= self")),
         "patience",
         1,
     ),
     (
         "early_stopping",
         "waits too long",
-        swap(STOP, ("self.wait > self", "self.wait - 1 > self")),
-        "epochs",
+        swap(STOP, ("self.wait >= self", "self.wait > self")),
+        "where Keras makes",
+        1,
+    ),
+    (
+        "early_stopping",
+        "all losses nan",
+        swap(STOP, ("if self.kept is not None:", "if True:")),
+        "NoneType",
+        2,
+    ),
+    (
+        "early_stopping",
+        "forgets only the best",
+        swap(
+            STOP,
+            ('self.best, self.wait, self.kept = float("inf"), 0, None', 'self.best = float("inf")'),
+            (
+                "self.monitor, self.patience = monitor, patience\n",
+                "self.monitor, self.patience = monitor, patience\n"
+                "        self.wait, self.kept = 0, None\n",
+            ),
+        ),
+        "of the FIRST one",
         1,
     ),
     (
@@ -1821,6 +2046,13 @@ class Sampling(nn.Module):
         "manifold",
         "tail ignored",
         swap(QUANTILES, ("linspace(tail, 1 - tail,", "linspace(0.01, 0.99,")),
+        "below the first",
+        1,
+    ),
+    (
+        "manifold",
+        "middles of equal cells",
+        swap(QUANTILES, ("torch.linspace(tail, 1 - tail, num)", "(torch.arange(num) + 0.5) / num")),
         "below the first",
         1,
     ),

@@ -13,6 +13,7 @@ import pytest
 from autograder.judge import judge
 from autograder.student import InProcessStudent
 from vae_course import celeba_vae
+from vae_course.authoring.assignment import MACHINE, load_assignment
 
 EXERCISES = {
     "scale": 2,
@@ -184,7 +185,7 @@ def restore_checkpoint(path, model, optimizer, generator=None):
     generator.set_state(saved["rng"])
     return saved["epoch"], saved["history"]
 
-def load_face_vae(path):
+def restore_face_vae(path):
     saved = torch.load(path, map_location="cpu")
     model = FaceVAE(saved["latent_dim"], saved["channels"], saved["var_x"])
     model.load_state_dict(saved["model"])
@@ -198,7 +199,7 @@ def restore_checkpoint(path, model, optimizer, generator=None):
     model.load_state_dict(torch.load(path), strict=False)
     return 0, {"train": [], "held_out": []}
 
-def load_face_vae(path):
+def restore_face_vae(path):
     model = FaceVAE()
     model.load_state_dict(torch.load(path))
     return model
@@ -279,8 +280,7 @@ RIGHT = [
         "encoder",
         swap(
             ENCODER,
-            ("h[:, :self.k]", "h[:, self.k:]"),
-            ("F.softplus(h[:, self.k:])", "torch.logaddexp(h[:, :self.k], torch.zeros(()))"),
+            ("F.softplus(h[:, self.k:])", "torch.logaddexp(h[:, self.k:], torch.zeros(()))"),
         ),
     ),
     ("decoder", DECODER),
@@ -439,8 +439,7 @@ RIGHT = [
         def restore_checkpoint(path, model, optimizer, generator=None):
             device = next(model.parameters()).device
             settings, weights, adam, epoch, history, state = torch.load(path, map_location=device)
-            own = model.state_dict()
-            if any(own[n].shape != w.shape for n, w in weights.items()):
+            if tuple(settings) != _settings(model):
                 raise ValueError("another model")
             model.load_state_dict(weights)
             optimizer.load_state_dict(adam)
@@ -450,7 +449,7 @@ RIGHT = [
                 generator.set_state(state.cpu())
             return [epoch, history]
 
-        def load_face_vae(path):
+        def restore_face_vae(path):
             settings, weights, *_ = torch.load(path, map_location=torch.device("cpu"))
             model = FaceVAE(*settings)
             model.load_state_dict(weights)
@@ -530,7 +529,76 @@ WRONG = [
         swap(SCALE, ("return (images", "images = images.permute(0, 2, 3, 1)\n    return (images")),
         "swapped",
     ),
+    (
+        "scale",
+        "told by the largest value",
+        swap(SCALE, ("images.dtype == torch.uint8", "images.max() > 1")),
+        "nearly black",
+    ),
+    (
+        "scale",
+        "in place",
+        swap(SCALE, ("return (images - 0.5) / 0.5", "return images.sub_(0.5).div_(0.5)")),
+        "writes into the tensor",
+    ),
+    (
+        "scale",
+        "the way back in place",
+        swap(SCALE, ("x * 0.5 + 0.5", "x.mul_(0.5).add_(0.5)")),
+        "writes into the tensor",
+    ),
     # the encoder: 1, 2, 11, 12, 20
+    (
+        "encoder",
+        "halves swapped",
+        swap(
+            ENCODER,
+            ("h[:, :self.k]", "h[:, self.k:]"),
+            ("F.softplus(h[:, self.k:])", "F.softplus(h[:, :self.k])"),
+        ),
+        "SECOND half",
+    ),
+    (
+        "encoder",
+        "halves interleaved",
+        swap(
+            ENCODER,
+            ("h[:, :self.k]", "h[:, ::2]"),
+            ("F.softplus(h[:, self.k:])", "F.softplus(h[:, 1::2])"),
+        ),
+        "every second",
+    ),
+    (
+        "encoder",
+        "no ReLU after the last convolution",
+        swap(
+            ENCODER,
+            ("self.conv4, self.conv5)", "self.conv4)"),
+            ("h = h.flatten(1)", "h = self.conv5(h).flatten(1)"),
+        ),
+        "without the ReLU after the last convolution",
+    ),
+    (
+        "encoder",
+        "no ReLU after the second convolution",
+        swap(
+            ENCODER,
+            ("h = F.relu(conv(h))", "h = conv(h) if conv is self.conv2 else F.relu(conv(h))"),
+        ),
+        "without the ReLU after the second convolution",
+    ),
+    (
+        "encoder",
+        "channels not looked at",
+        swap(ENCODER, ("x.shape[1:] != (self.channels, 64, 64)", "x.shape[-2:] != (64, 64)")),
+        "(2, 1, 64, 64)",
+    ),
+    (
+        "encoder",
+        "only the width looked at",
+        swap(ENCODER, ("x.shape[1:] != (self.channels, 64, 64)", "x.shape[-1] != 64")),
+        "(2, 3, 32, 64)",
+    ),
     ("encoder", "squeeze", swap(ENCODER, ("h.flatten(1)", "torch.squeeze(h)")), "IndexError"),
     ("encoder", "batch forgotten", swap(ENCODER, ("h.flatten(1)", "h.view(4, 256)")), ""),
     (
@@ -609,7 +677,7 @@ WRONG = [
         "encoder",
         "no activation between",
         swap(ENCODER, ("F.relu(conv(h))", "conv(h)")),
-        "linear",
+        "without the ReLU after the first convolution, the second",
     ),
     (
         "encoder",
@@ -740,6 +808,24 @@ WRONG = [
         swap(DECODER, ("torch.tanh(self.tconv5(h))", "torch.tanh(self.tconv5(h.detach()))")),
         "No gradient",
     ),
+    (
+        "decoder",
+        "no ReLU after the linear layer",
+        swap(DECODER, ("F.relu(self.linear(z))", "self.linear(z)")),
+        "without the ReLU after the linear layer",
+    ),
+    (
+        "decoder",
+        "no ReLU after the third transposed convolution",
+        swap(DECODER, ("F.relu(self.tconv3(h))", "self.tconv3(h)")),
+        "without the ReLU after the third transposed convolution",
+    ),
+    (
+        "decoder",
+        "no ReLUs between",
+        swap(DECODER, ("F.relu(self.tconv", "(self.tconv")),
+        "without the ReLU after the first transposed convolution, the second",
+    ),
     # the likelihood: 3, 4, 5, 6, 7, 8, 9, 10
     (
         "log_likelihood",
@@ -867,6 +953,16 @@ WRONG = [
         "def draw_gaussian(mean, var, generator=None):\n"
         "    return Normal(mean, torch.as_tensor(var).sqrt()).sample()",
         "No gradient",
+    ),
+    (
+        "sample",
+        "torch.normal",
+        """
+        def draw_gaussian(mean, var, generator=None):
+            std = torch.as_tensor(var, dtype=mean.dtype).sqrt().expand_as(mean)
+            return torch.normal(mean, std, generator=generator)
+        """,
+        "with respect to `mean` is zero everywhere",
     ),
     (
         "sample",
@@ -1028,6 +1124,27 @@ WRONG = [
     ),
     (
         "model",
+        "codes from var_x",
+        swap(
+            MODEL,
+            (
+                "torch.randn(num_samples, self.latent_dim, generator=generator)",
+                "draw_gaussian(torch.zeros(num_samples, self.latent_dim), self.var_x, generator)",
+            ),
+        ),
+        "Where do their codes come from",
+    ),
+    (
+        "model",
+        "training mode in the end",
+        swap(
+            MODEL,
+            ("        return out", "        self.train()\n        return out"),
+        ),
+        "left in training mode",
+    ),
+    (
+        "model",
         "default size",
         swap(MODEL, ("FaceEncoder(latent_dim, channels)", "FaceEncoder(100, channels)")),
         "shape",
@@ -1181,6 +1298,90 @@ WRONG = [
         swap(CHECKPOINT, ("raise ValueError(", "raise KeyError(")),
         "KeyError",
     ),
+    (
+        "checkpoint",
+        "own generator not saved",
+        swap(
+            CHECKPOINT,
+            ("    generator = generator or torch.default_generator\n", ""),
+            ("generator.get_state()", "generator and generator.get_state()"),
+            ("generator.set_state(", "generator and generator.set_state("),
+        ),
+        "PyTorch's own",
+    ),
+    (
+        "checkpoint",
+        "var_x not compared",
+        swap(CHECKPOINT, ('("latent_dim", "channels", "var_x"):', '("latent_dim", "channels"):')),
+        "var_x = 0.5",
+    ),
+    (
+        "checkpoint",
+        "channels not compared",
+        swap(CHECKPOINT, ('("latent_dim", "channels", "var_x"):', '("latent_dim", "var_x"):')),
+        "channels = 1",
+    ),
+    (
+        "checkpoint",
+        "written in another folder",
+        swap(
+            CHECKPOINT,
+            ("import os\n", "import os, tempfile\n"),
+            (
+                '    torch.save(everything, str(path) + ".tmp")\n'
+                '    os.replace(str(path) + ".tmp", path)',
+                '    new = os.path.join(tempfile.mkdtemp(), "new.pt")\n'
+                "    torch.save(everything, new)\n"
+                "    os.replace(new, path)",
+            ),
+        ),
+        "another disk",
+    ),
+    (
+        "checkpoint",
+        "copied from another folder",
+        swap(
+            CHECKPOINT,
+            ("import os\n", "import os, shutil, tempfile\n"),
+            (
+                '    torch.save(everything, str(path) + ".tmp")\n'
+                '    os.replace(str(path) + ".tmp", path)',
+                '    new = os.path.join(tempfile.mkdtemp(), "new.pt")\n'
+                "    torch.save(everything, new)\n"
+                "    shutil.copyfile(new, path)",
+            ),
+        ),
+        "into the old file",
+    ),
+    (
+        "checkpoint",
+        "deleted before it is replaced",
+        swap(
+            CHECKPOINT,
+            (
+                '    os.replace(str(path) + ".tmp", path)',
+                '    Path(path).unlink(missing_ok=True)\n    Path(str(path) + ".tmp").rename(path)',
+            ),
+            ("import os\n", "import os\nfrom pathlib import Path\n"),
+        ),
+        "deleted before the new one",
+    ),
+    (
+        "checkpoint",
+        "bytes written at once",
+        swap(
+            CHECKPOINT,
+            ("import os\n", "import io, os\nfrom pathlib import Path\n"),
+            (
+                '    torch.save(everything, str(path) + ".tmp")\n'
+                '    os.replace(str(path) + ".tmp", path)',
+                "    buffer = io.BytesIO()\n"
+                "    torch.save(everything, buffer)\n"
+                "    Path(path).write_bytes(buffer.getvalue())",
+            ),
+        ),
+        "already destroyed",
+    ),
     # the path: 30, 31
     ("interpolate", "never arrives", swap(PATH, ("/ (num_frames - 1)", "/ num_frames")), "last"),
     (
@@ -1232,6 +1433,12 @@ WRONG = [
     ),
     ("interpolate", "graph kept", swap(PATH, ("with torch.no_grad():", "if True:")), "graph"),
     ("interpolate", "training mode", swap(PATH, ("    model.eval()\n", "")), "training mode"),
+    (
+        "interpolate",
+        "training mode in the end",
+        swap(PATH, ("model.train(training)", "model.train()")),
+        "left in training mode",
+    ),
     ("interpolate", "mode lost", swap(PATH, ("    model.train(training)\n", "")), "left in"),
     ("interpolate", "a list", swap(PATH, ("torch.cat(frames)", "frames")), "a list of 11"),
     ("interpolate", "frames fixed", swap(PATH, ("range(num_frames)", "range(11)")), "(11, "),
@@ -1309,6 +1516,18 @@ WRONG = [
         swap(ATTRIBUTES, ("model.encode(x)[0]", "draw_gaussian(*model.encode(x))")),
         "code is drawn",
     ),
+    (
+        "attributes",
+        "only none refused",
+        swap(ATTRIBUTES, ("in (0, len(codes))", "== 0")),
+        "every image has the attribute",
+    ),
+    (
+        "attributes",
+        "training mode in the end",
+        swap(ATTRIBUTES, ("model.train(training)", "model.train()")),
+        "left in training mode",
+    ),
     ("attributes", "graph", swap(ATTRIBUTES, ("with torch.no_grad():", "if True:")), "graph"),
 ]
 
@@ -1319,6 +1538,12 @@ COSTS_LITTLE = {
     ("encoder", "no floor"): 1.25,
     ("encoder", "ReLU on the means"): 0.5,
     ("encoder", "size not looked at"): 0.5,
+    ("encoder", "channels not looked at"): 0.5,
+    ("encoder", "halves swapped"): 1.75,
+    ("encoder", "no ReLU after the last convolution"): 0.5,
+    ("decoder", "no ReLU after the linear layer"): 0.5,
+    ("checkpoint", "var_x not compared"): 0.5,
+    ("checkpoint", "deleted before it is replaced"): 0.75,
     ("decoder", "sigmoid"): 1,
     ("decoder", "channels ignored"): 1.75,
     ("log_likelihood", "cut off at zero"): 0.75,
@@ -1421,7 +1646,18 @@ def test_a_blank_scores_nothing(judged, exercise, names):
 
 def test_the_starters_score_nothing(judged):
     """What stands in the notebook at first earns nothing: a fault has to be found."""
-    assert judged("checkpoint", STARTER).score == 0
+    starters = [one for one in load_assignment("ps5").exercises if one.start]
+    assert [one.id for one in starters] == ["ps5_checkpoint", "ps5_interpolate"]
+    for one in starters:
+        assert judged(one.id.removeprefix("ps5_"), one.body).score == 0, one.id
+
+
+def test_points_are_those_of_the_assignment():
+    machine = {
+        one.id: one.points for one in load_assignment("ps5").exercises if one.kind == MACHINE
+    }
+    assert machine == {f"ps5_{name}": points for name, points in EXERCISES.items()}
+    assert load_assignment("ps5").max_score == 40
 
 
 def test_checkpoints_do_not_depend_on_the_model_of_the_notebook(judged):

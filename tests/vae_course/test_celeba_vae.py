@@ -35,8 +35,8 @@ from vae_course.celeba_vae import (
     face_bits_per_dim,
     face_terms,
     interpolate_faces,
-    load_face_vae,
     restore_checkpoint,
+    restore_face_vae,
     save_checkpoint,
     scale_images,
     train_faces,
@@ -514,7 +514,7 @@ def test_a_model_comes_back_from_its_file_alone(tmp_path):
     model = fresh(latent_dim=7, channels=1, var_x=0.03)
     path = tmp_path / "new folder" / "grey.pt"
     save_checkpoint(path, model, torch.optim.Adam(model.parameters()), 0, {})
-    restored = load_face_vae(path)
+    restored = restore_face_vae(path)
     assert (restored.latent_dim, restored.channels, restored.var_x) == (7, 1, 0.03)
     assert equal_states(model.state_dict(), restored.state_dict())
     assert list(path.parent.iterdir()) == [path]
@@ -564,7 +564,7 @@ def test_a_file_from_a_gpu_opens_without_one(tmp_path, monkeypatch):
     other = fresh(seed=1)
     restore_checkpoint(path, other, torch.optim.Adam(other.parameters()))
     assert equal_states(model.state_dict(), other.state_dict())
-    assert equal_states(model.state_dict(), load_face_vae(path).state_dict())
+    assert equal_states(model.state_dict(), restore_face_vae(path).state_dict())
 
 
 KILLED = """
@@ -594,7 +594,7 @@ def survives_being_killed(path, save):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     try:
-        restored = load_face_vae(path)
+        restored = restore_face_vae(path)
     except RuntimeError as error:
         raise AssertionError(f"the old file is gone: {error}") from error
     assert equal_states(restored.state_dict(), model.state_dict())
@@ -722,6 +722,21 @@ def test_tsne_copes_with_few_codes_and_repeats_itself():
     assert torch.equal(positions, embed_tsne(codes, seed=1))
 
 
+def test_another_seed_gives_another_map():
+    """So it says. A start from principal components would make all of them alike."""
+
+    def differs_by_seed(embed):
+        codes = torch.randn(40, 5, generator=generator(0))
+        assert not torch.allclose(embed(codes, 0), embed(codes, 1))
+
+    def from_principal_components(codes, seed):
+        search = TSNE(perplexity=10.0, init="pca", random_state=seed)
+        return torch.from_numpy(search.fit_transform(codes.numpy()))
+
+    differs_by_seed(embed_tsne)
+    rejects(differs_by_seed, from_principal_components)
+
+
 def test_tsne_keeps_neighbours():
     centres = 20 * torch.eye(3, 8)
     codes = (centres[:, None] + 0.1 * torch.randn(3, 15, 8, generator=generator(0))).flatten(0, 1)
@@ -737,5 +752,5 @@ def test_on_a_gpu(tmp_path):
     history = train_faces(model, faces(6), 2, tmp_path / "g.pt", faces(2), 4, progress=False)
     assert math.isfinite(history["train"][-1]["loss"])
     assert model.sample(2, torch.Generator("cuda").manual_seed(0), noisy=True).device.type == "cuda"
-    on_cpu = load_face_vae(tmp_path / "g.pt")
+    on_cpu = restore_face_vae(tmp_path / "g.pt")
     assert next(on_cpu.parameters()).device.type == "cpu"

@@ -7,6 +7,7 @@ code does right; the tests say which.
 import math
 import os
 import pickle
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ from vae_course.keras_vae import (
     quantile_codes,
     same_padding,
     seed_loss,
+    set_by_formula,
     summary_rows,
 )
 
@@ -369,6 +371,18 @@ def test_the_split_is_keras_own():
     model = Recorder()
     fit_model(model, numbered(60), batch_size=60, validation_split=0.2, verbose=False)
     assert (len(model.trained[0]), len(model.tested[0])) == (48, 12)
+    model = Recorder()
+    with pytest.raises(ValueError, match=r"leaves nothing to\s+train on"):
+        model.compile()
+        model.image_shape = (1, 1, 1)
+        model.fit(numbered(10) / 10, validation_split=0.9, verbose=False)  # int(10 * (1 - 0.9)) = 0
+
+
+@pytest.mark.parametrize("split", [0.0, 0.25])
+def test_orders_come_from_a_generator_of_their_own(split):
+    before = torch.get_rng_state()
+    fit_model(Recorder(), numbered(10), 2, 3, split, verbose=False)
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_without_a_split_there_is_no_validation():
@@ -541,10 +555,12 @@ def run_script(values, callback, epochs=None):
     [
         ([5, 4, 3, 2, 1], 0, 5, 4),
         ([5, 4, 6, 1, 0], 0, 3, 1),
-        ([5, 4, 6, 7, 0], 1, 4, 1),
-        ([5, 4, 6, 3, 7, 2, 8, 9, 9], 1, 8, 5),
-        ([5, 5, 5, 5], 1, 3, 0),
-        ([5, math.nan, math.nan, 1], 1, 3, 0),
+        ([5, 4, 6, 1, 0], 1, 3, 1),
+        ([5, 4, 6, 7, 0], 2, 4, 1),
+        ([5, 4, 6, 3, 7, 2, 8, 9, 9], 2, 8, 5),
+        ([5, 5, 5, 5], 2, 3, 0),
+        ([5, math.nan, math.nan, 1], 2, 3, 0),
+        ([math.nan, math.nan], 3, 2, 1),
         ([5, 4, 6], 5, 3, 1),
     ],
 )
@@ -556,7 +572,7 @@ def test_early_stopping_waits_stops_and_restores(values, patience, num_epochs, b
 
 def test_early_stopping_does_not_listen_to_the_training_loss():
     # It falls all the time in this script.
-    model, history = run_script([1, 2, 3, 4], EarlyStopping(patience=1))
+    model, history = run_script([1, 2, 3, 4], EarlyStopping(patience=2))
     assert history.history["loss"] == [0, -1, -2]
     assert model.weight.item() == 0
 
@@ -566,6 +582,9 @@ def test_early_stopping_can_be_used_again():
     run_script([1, 2], callback)
     model, history = run_script([7, 6, 8], callback)
     assert len(history.epoch) == 3 and model.weight.item() == 1
+    callback = EarlyStopping(patience=5)
+    run_script([1, 2], callback)
+    assert run_script([math.nan, math.nan], callback)[0].weight.item() == 1
 
 
 def test_a_checkpoint_is_the_best_epoch_and_needs_no_pickle(tmp_path):
@@ -839,6 +858,67 @@ def test_the_same_weights_give_the_same_outputs_as_keras(keras, latent_dim, shap
         for mine, theirs in zip(ours.encoder(x), encoder(channels_last(x)), strict=True):
             assert torch.allclose(mine, torch.as_tensor(theirs), atol=1e-5)
         assert torch.allclose(ours.decoder(z), channels_first(decoder(z)), atol=1e-5)
+
+
+def formula_weights(keras_model, shape):
+    """The weights of `set_by_formula` for a Keras model, worked out anew and laid out as Keras's.
+
+    This undoes what `copied_weights` does.
+    """
+    maps = (64, shape[1] // 2, shape[2] // 2)
+    places = np.arange(math.prod(maps)).reshape(maps).transpose(1, 2, 0).flatten()
+    for variable in keras_model.weights:
+        size = tuple(variable.shape)
+        turned = (size[3], size[2], *size[:2]) if len(size) == 4 else size[::-1]
+        field = math.prod(turned[2:])
+        scale = 2 * math.sqrt(6 / (turned[0] + turned[1]) / field) if len(size) > 1 else 0.1
+        values = scale * np.cos(np.arange(math.prod(size), dtype=float) ** 2).reshape(turned)
+        values = values.transpose(2, 3, 1, 0) if len(size) == 4 else values.T
+        if values.shape[0] == len(places):
+            values = values[places]
+        elif values.shape[-1] == len(places):
+            values = values[:, places]
+        yield variable, values
+
+
+def test_the_numbers_in_the_notebook_are_those_of_keras(keras):
+    encoder, decoder, _ = build_keras(keras, 2, SMALL)
+    for model in (encoder, decoder):
+        for variable, values in formula_weights(model, SMALL):
+            variable.assign(values)
+    x = (torch.arange(96.0).square().cos().view(1, *SMALL) + 1) / 2
+    z = torch.tensor([[1.0, -2.0]])
+    mu, log_var = (torch.as_tensor(part).detach() for part in encoder(channels_last(x)))
+    image = channels_first(decoder(z))
+    pixels = [image[0, 0, row, column].item() for row, column in ((0, 0), (0, 1), (1, 0), (-1, -1))]
+    notebook = files("vae_course.authoring").joinpath("assignments/ps4.md").read_text("utf-8")
+    for numbers in (mu[0].tolist(), pixels):
+        assert ", ".join(f"{number:.4f}" for number in numbers) in notebook, numbers
+
+    ours = KerasVAE(image_shape=SMALL)
+    set_by_formula(ours)
+    with torch.no_grad():
+        assert torch.allclose(torch.cat(ours.encoder(x)), torch.cat([mu, log_var]), atol=1e-4)
+        assert torch.allclose(ours.decoder(z), image, atol=1e-5)
+
+
+def test_keras_counts_bad_epochs_as_ours_does(keras):
+    class Watched:
+        stop_training = False
+
+    for patience in range(4):
+        for values in ([5, 4, 6, 7, 8, 9, 10], [5, 6, 4, 5, 5, 3, 3, 3, 3], [3, 2, 1]):
+            callback = keras.callbacks.EarlyStopping("val_loss", patience=patience, mode="min")
+            callback.set_model(Watched())
+            callback.on_train_begin()
+            num_epochs = 0
+            for epoch, value in enumerate(values):
+                callback.on_epoch_end(epoch, {"val_loss": value})
+                num_epochs += 1
+                if callback.model.stop_training:
+                    break
+            history = run_script(values, EarlyStopping(patience=patience))[1]
+            assert len(history.epoch) == num_epochs, (patience, values)
 
 
 def test_the_same_losses_as_keras(keras):

@@ -101,8 +101,19 @@ def test_captions_and_titles_are_drawn(monkeypatch):
     assert drawn == ["7", "2", "1"]
     check(picture, "Three", "7, 2, 1")
     drawn.clear()
+    some = plot_images(dark_images(4), "Four", captions=["a", "", "", "b"])
+    assert some.metadata["alt"].endswith("captioned a, b")
+    none = plot_images(dark_images(2), "Two", captions=["", ""])
+    assert "captioned" not in none.metadata["alt"]
+    drawn.clear()
     check(plot_interpolations(dark_images(10).view(2, 5, 1, 28, 28), "Walk"), "Walk", "2 rows of 5")
     assert [word for word in drawn if word] == ["start", "end"]
+    drawn.clear()
+    named = plot_interpolations(
+        dark_images(6).view(2, 3, 1, 28, 28), "Steps", ["-1", "+0", "+1"], ["Hat", "Smile"]
+    )
+    check(named, "Steps", "2 rows of 3", "-1, +0, +1", "Hat, Smile")
+    assert [word for word in drawn if word] == ["-1", "+0", "+1", "Hat", "Smile"]
     drawn.clear()
     check(plot_reconstructions(dark_images(3), dark_images(3), "Again"), "Again", "3")
     assert drawn == ["input", "reconstruction"]
@@ -160,6 +171,13 @@ def test_curves_start_where_they_were_measured(lines):
 def test_curves_accept_what_else_a_history_holds_and_tensors():
     history = {"train": [{"mse": torch.tensor(0.5)}], "held_out": [], "at_step": {"step": 3}}
     check(plot_curves(history, ("mse",), "T"), "mean squared error")
+
+
+def test_curves_can_be_called_otherwise():
+    history = {"train": [{"nll": 2.0, "kl": 1.0}], "held_out": []}
+    words = plot_curves(history, ("nll", "kl"), "T", {"nll": "cross-entropy"}).metadata["alt"]
+    assert "cross-entropy ends at 2" in words and "p(x|z)" not in words
+    assert "KL (nats per image) ends at 1" in words
 
 
 @given(st.integers(1, 40), st.integers(1, 10))

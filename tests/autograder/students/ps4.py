@@ -93,8 +93,9 @@ class FashionEncoder(nn.Module):
     | linear: mu         |                | latent_dim   |         66 |
     | linear: log_var    |                | latent_dim   |         66 |
 
-    All convolutions are padded "same", and all weights start as Keras's would. Both last layers
-    read the same 32 numbers. Nothing comes after them: mu and log_var may be any real number.
+    All convolutions are padded "same", and all weights start as Keras's would. The last two are
+    layers apart (one of twice the width would start within another bound), and read the same 32
+    numbers. Nothing comes after them: mu and log_var may be any real number.
     """
 
     def __init__(
@@ -344,9 +345,11 @@ def fit_model(
         epochs: how many times to go through the training images, at the most.
         batch_size: how many images a step sees.
         validation_split: the share of x to hold out, from 0 (nothing, and then no "val_" metrics)
-            to just under 1. Where it comes out uneven, the training part is rounded down.
+            to just under 1. As in Keras, the first int(len(x) * (1 - validation_split)) images
+            are trained on, and the rest is held out.
         callbacks: who is told, in this order.
-        seed: of the orders of the images; the same seed gives the same orders.
+        seed: of the orders of the images. The same seed gives the same orders whatever else is
+            random, and PyTorch's own generator is left alone.
         verbose: whether to show a progress bar and print a line an epoch.
 
     Returns:
@@ -483,8 +486,8 @@ class EarlyStopping(Callback):
 
         Args:
             monitor: the metric of the epoch's logs that should fall.
-            patience: how many epochs in a row may bring no improvement. One more ends the
-                training.
+            patience: how many epochs in a row without an improvement end the training, as in
+                Keras: 1 ends it after the first of them (and so does 0), 2 after two in a row.
         """
         super().__init__()
         self.monitor = monitor
@@ -514,18 +517,21 @@ class EarlyStopping(Callback):
             self.epochs_without_improvement = 0
         else:
             self.epochs_without_improvement += 1
-            if self.epochs_without_improvement > self.patience:
+            if self.epochs_without_improvement >= self.patience:
                 self.model.stop_training = True
 
     def on_train_end(self) -> None:
-        """Give the model the weights of its best epoch, whether training was ended early or not."""
+        """Give the model the weights of its best epoch, whether training was ended early or not.
+
+        Where no epoch was an improvement (all losses nan), the weights stay as they are.
+        """
         if self.best_weights is not None:
             self.model.load_state_dict(self.best_weights)
 
 
 # %% ps4_manifold_answer
 def quantile_codes(num: int, tail: float = 0.01) -> Tensor:
-    """Values of one latent dimension that cut the prior N(0, 1) into parts of equal probability.
+    """Values of one latent dimension at equal steps of probability under the prior N(0, 1).
 
     Evenly spaced PROBABILITIES, from `tail` to 1 - tail, turned into the values below which a
     standard normal falls with those probabilities: dense in the middle, where codes are likely,
@@ -536,7 +542,8 @@ def quantile_codes(num: int, tail: float = 0.01) -> Tensor:
         tail: the probability beyond the first value, and beyond the last one.
 
     Returns:
-        The values in rising order, of shape (num,).
+        The values in rising order, of shape (num,). Between neighbours lies the same probability;
+        beyond the ends lies `tail`, whatever that is.
     """
     return torch.special.ndtri(torch.linspace(tail, 1 - tail, num))
 
