@@ -465,7 +465,7 @@ def _is_as_drawn(images: Tensor) -> str | None:
     codes = expect.needed(images, (4, 1, 1, 3), "the result for 4 samples of 3 latents")
     codes = codes.double().flatten(1)
     whole, each = codes.mean().abs(), codes.mean(0).abs().max()
-    if float(torch.minimum(whole, each)) > 1e-5:
+    if float(torch.minimum(whole, each)) > 1e-6:
         return None
     return (
         "The codes of a few samples have exactly the mean 0: they seem to be shifted or scaled "

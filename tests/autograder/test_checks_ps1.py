@@ -713,7 +713,7 @@ WRONG = [
         "decoder",
         "first activation missing",
         swap(DECODER, ("nn.BatchNorm2d(256), nn.LeakyReLU(0.2),", "nn.BatchNorm2d(256),")),
-        "passes 1.00",
+        "is there none",
     ),
     # the two together
     (

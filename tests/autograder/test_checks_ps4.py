@@ -1209,7 +1209,7 @@ class Sampling(nn.Module):
             LOSS,
             (
                 'F.binary_cross_entropy(x_hat, x, reduction="none")',
-                "-(x * x_hat.log() + (1 - x) * (1 - x_hat).log()).clamp(max=100)",
+                "-(x * x_hat.log() + (1 - x) * (1 - x_hat).log()).clamp(min=-100)",
             ),
         ),
         "perfect copy",

@@ -169,7 +169,7 @@ def restore_checkpoint(
     return kept["epoch"], kept["history"]
 
 
-def load_face_vae(path: str | Path) -> FaceVAE:
+def restore_face_vae(path: str | Path) -> FaceVAE:
     """A trained model from its file alone."""
     kept = torch.load(path, map_location="cpu")
     model = FaceVAE(**kept["settings"])
