@@ -59,6 +59,9 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
             "`log_var` seems to be taken for the logarithm of a standard deviation.": ask(
                 name, mu, 2 * log_var
             ),
+            "It looks as if it had a standard deviation where the variance belongs.": (
+                0.5 * (mu**2 + (log_var / 2).exp() - 1 - log_var).sum(1)
+            ),
             "It is the divergence of the prior from the posterior: the other way round.": (
                 0.5 * ((mu**2 + 1) * (-log_var).exp() - 1 + log_var).sum(1)
             ),
@@ -163,7 +166,11 @@ def kl_monte_carlo(student: Student, draw: Draw) -> Iterator[Criterion]:
             # In 2,000 runs of the reference the ratio stayed within 0.83 and 1.22 (standard
             # deviation 0.05); a wrong number of samples is a factor of 8.
             if ratio < 1e-6:
-                return "The estimate is the same for all examples that are alike: it draws nothing."
+                alike = "The estimate is the same for all examples that are alike: "
+                again = student.call(name, *rows, samples, seed=seed + 1)
+                if expect.alike(got, again):
+                    return alike + "it draws nothing."
+                return alike + "they share their noise, and each needs draws of its own."
             if not 0.4 < ratio < 2.5:
                 side = "more" if ratio > 1 else "less"
                 return (
@@ -171,6 +178,14 @@ def kl_monte_carlo(student: Student, draw: Draw) -> Iterator[Criterion]:
                     f"variance is {ratio:.2g} times that of a mean over so many independent "
                     "samples."
                 )
+        # Means of 1 and -1 with variances of one: log q(z) - log p(z) is 1 + e_1 - e_2, in which
+        # noise that the dimensions share goes away.
+        opposite = torch.tensor([[1.0, -1.0]]).expand(copies, 2)
+        got = student.call(name, opposite, torch.zeros(copies, 2), 1, seed=seed)
+        if problem := expect.shape(got, (copies,), "the estimate", PER_EXAMPLE):
+            return problem
+        if float(got.double().var()) < 0.8:  # 2 for independent noise
+            return "The dimensions of a draw share their noise: each needs noise of its own."
         return None
 
     @criterion("the generator decides the draw, and every call draws afresh", 2)
@@ -308,7 +323,17 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
         got = ask()["nll"]
         problem = expect.close(got, want, '"nll"', sizes=sizes)
         if problem is None:
-            return expect.close(ask(beta=3.7)["nll"], want, '"nll", for a beta other than 1,')
+            if other := expect.close(ask(beta=3.7)["nll"], want, '"nll", for a beta other than 1,'):
+                return other
+            for size in ((7,), (2, 3)):  # images need not have three dimensions
+                inputs = draw.uniform(3, *size), draw.normal(3, *size), mu, log_var
+                if other := expect.close(
+                    student.call(name, *inputs)["nll"],
+                    reference().call(name, *inputs)["nll"],
+                    f'"nll", for images of shape {(3, *size)},',
+                ):
+                    return other
+            return None
         if isinstance(got, Tensor) and expect.alike(got, want - want.mean() + got.mean()):
             return (
                 f"{problem} A log-density has a constant in it that does not depend on the image."

@@ -391,6 +391,12 @@ WRONG = [
         KL + "0.5 * (mu**2 + log_var**2 - 1 - 2 * log_var.abs().log()).sum(-1)",
         "standard deviation itself",
     ),
+    (
+        "kl",
+        "std for the variance",
+        KL + "0.5 * (mu**2 + (log_var / 2).exp() - 1 - log_var).sum(-1)",
+        "standard deviation where the variance",
+    ),
     ("kl", "sign of all", KL + "0.5 * (1 + log_var - mu**2 - log_var.exp()).sum(-1)", "wrong sign"),
     ("kl", "sign of log", KL + "0.5 * (mu**2 + log_var.exp() - 1 + log_var).sum(-1)", "`log_var`"),
     (
@@ -514,7 +520,13 @@ WRONG = [
         "kl_monte_carlo",
         "one noise for the batch",
         swap(MC, ("*mu.shape)", "1, mu.shape[1])")),
-        "draws nothing",
+        "share their noise",
+    ),
+    (
+        "kl_monte_carlo",
+        "one noise for all dimensions",
+        swap(MC, ("*mu.shape)", "mu.shape[0], 1)")),
+        "dimensions of a draw share",
     ),
     ("kl_monte_carlo", "uniform", swap(MC, ("torch.randn(", "torch.rand(")), "on average"),
     ("kl_monte_carlo", "no generator", swap(MC, (", generator=generator", "")), "generator"),
@@ -593,6 +605,13 @@ WRONG = [
         swap(REPARAM, ("std * eps", "std.detach() * eps")),
         "No gradient reaches `log_var`",
     ),
+    (
+        "reparameterize",
+        "torch.normal, with the generator",
+        "def reparameterize(mu, log_var, generator=None):\n    return torch.normal(mu, (log_var / "
+        "2).exp(), generator=generator)",
+        "o gradient reaches `mu`",
+    ),
     ("reparameterize", "no grad", "@torch.no_grad()" + REPARAM, "No gradient reaches `mu`"),
     (
         "reparameterize",
@@ -667,6 +686,25 @@ WRONG = [
         "no half",
         swap(ELBO, ("-Normal(x_hat, 1.0).log_prob(x)", "((x - x_hat) ** 2)")),
         '"nll"',
+    ),
+    (
+        "elbo",
+        "image dimensions by hand",
+        swap(ELBO, (".flatten(1).sum(1)", ".sum((1, 2, 3))")),
+        "dimension",
+    ),
+    ("elbo", "always 784", swap(ELBO, (".flatten(1)", ".view(-1, 784)")), "784"),
+    (
+        "elbo",
+        "the constant of 784 pixels",
+        swap(
+            ELBO,
+            (
+                "-Normal(x_hat, 1.0).log_prob(x).flatten(1).sum(1)",
+                "0.5 * ((x - x_hat) ** 2).flatten(1).sum(1) + 720.44",
+            ),
+        ),
+        "constant",
     ),
     ("elbo", "scalars", swap(ELBO, (".flatten(1).sum(1)", ".sum()")), "single number"),
     (
@@ -753,6 +791,24 @@ WRONG = [
     ),
     (
         "fault",
+        "pixels of the whole batch",
+        swap(STARTER, *MENDED.values(), (".flatten(1).sum(dim=1)", ".sum()")),
+        "3 images",
+    ),
+    (
+        "fault",
+        "divergence of the whole batch",
+        swap(STARTER, *MENDED.values(), ("prior).sum(dim=1)", "prior).sum()")),
+        "posterior mean",
+    ),
+    (
+        "fault",
+        "divergence as a mean",
+        swap(STARTER, *MENDED.values(), ("prior).sum(dim=1)", "prior).mean()")),
+        "posterior mean",
+    ),
+    (
+        "fault",
         "one number",
         swap(BOUND, ("- kl", "- kl.mean()"), (".sum(1) -", ".sum() -")),
         "shape",
@@ -802,6 +858,12 @@ WRONG = [
         "tanh on mu",
         swap(MODEL, ("return h[:, :self.latent_dim]", "return torch.tanh(h[:, :self.latent_dim])")),
         "`mu` does not grow",
+    ),
+    (
+        "model",
+        "tanh on log_var",
+        swap(MODEL, ("h[:, self.latent_dim:]", "torch.tanh(h[:, self.latent_dim:])")),
+        "`log_var` does not grow",
     ),
     (
         "model",
@@ -1082,6 +1144,54 @@ WRONG = [
         "trained on held-out images",
         swap(TRAINING, ("train_epoch(model, train_loader", "train_epoch(model, held_out_loader")),
         "weights",
+    ),
+    (
+        "training",
+        "evaluated with train_epoch",
+        swap(
+            TRAINING,
+            (
+                "evaluate(model, held_out_loader, full))\n    return",
+                "train_epoch(model, held_out_loader, optimizer, full))\n    return",
+            ),
+        ),
+        "weights",
+    ),
+    (
+        "training",
+        "one evaluation repeated",
+        swap(
+            TRAINING,
+            (
+                'history["held_out"].append(evaluate(model, held_out_loader, full))\n    return',
+                'history["held_out"].append(history["held_out"][0])\n    return',
+            ),
+        ),
+        "held-out",
+    ),
+    (
+        "training",
+        "evaluated before each epoch",
+        swap(
+            TRAINING,
+            (
+                '        history["held_out"].append(evaluate(model, held_out_loader, full))\n'
+                "    return",
+                "    return",
+            ),
+            (
+                "        weight = beta\n",
+                '        history["held_out"].append(evaluate(model, held_out_loader, full))\n'
+                "        weight = beta\n",
+            ),
+        ),
+        "held-out",
+    ),
+    (
+        "training",
+        "a warm-up of two whatever was asked",
+        swap(TRAINING, ("epoch / warmup_epochs", "epoch / 2")),
+        "times beta",
     ),
     (
         "training",
