@@ -276,6 +276,12 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
         weights = draw.normal(3, 5)
         found = student.gradients(name, mu, log_var, wrt=(0, 1), cotangent=weights, seed=seed)
         to_mu, to_log_var = found.inputs
+        if isinstance(to_mu, Tensor) and not bool(to_mu.any()):
+            return (
+                "The gradient with respect to `mu` is zero everywhere: a draw like "
+                "`torch.normal(mu, std)` has no path back to `mu`. Draw the noise alone, and make "
+                "`z` from it by arithmetic."
+            )
         # z = mu + std * noise, and std depends on log_var: whatever the noise was.
         return expect.gradient(to_mu, weights, "`mu`") or expect.gradient(
             to_log_var, weights * (found.output - mu) / 2, "`log_var`", rtol=1e-3, atol=1e-4
@@ -327,12 +333,19 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return other
             for size in ((7,), (2, 3)):  # images need not have three dimensions
                 inputs = draw.uniform(3, *size), draw.normal(3, *size), mu, log_var
-                if other := expect.close(
-                    student.call(name, *inputs)["nll"],
-                    reference().call(name, *inputs)["nll"],
-                    f'"nll", for images of shape {(3, *size)},',
-                ):
-                    return other
+                what = f"images of shape {(3, *size)}"
+                try:
+                    other = student.call(name, *inputs)["nll"]
+                except StudentError as error:
+                    if error.kind != "error" or not error.where:
+                        raise
+                    return (
+                        f"{expect.upper(what)} stop it with {error.type}: the docstring allows "
+                        "images with any number of dimensions, so which dimensions are fixed here?"
+                    )
+                want = reference().call(name, *inputs)["nll"]
+                if problem := expect.close(other, want, f'"nll", for {what},'):
+                    return problem
             return None
         if isinstance(got, Tensor) and expect.alike(got, want - want.mean() + got.mean()):
             return (
@@ -901,7 +914,7 @@ def _warm(vae: Module, draw: Draw, latent_dim: int) -> None:
 def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str | None:
     """What forward decodes is distributed as `decode` of draws from N(mu, exp(log_var)).
 
-    At first all variances are near one, where a standard deviation can not be told from a variance.
+    At first all variances are near one, where a standard deviation cannot be told from a variance.
     So the encoder is first taught very different ones. Then images of many forward passes are
     compared with `decode` of codes that the judge draws from the mu and log_var that `encode`
     gives.

@@ -610,7 +610,7 @@ WRONG = [
         "torch.normal, with the generator",
         "def reparameterize(mu, log_var, generator=None):\n    return torch.normal(mu, (log_var / "
         "2).exp(), generator=generator)",
-        "o gradient reaches `mu`",
+        "no path back to `mu`",
     ),
     ("reparameterize", "no grad", "@torch.no_grad()" + REPARAM, "No gradient reaches `mu`"),
     (
@@ -793,7 +793,7 @@ WRONG = [
         "fault",
         "pixels of the whole batch",
         swap(STARTER, *MENDED.values(), (".flatten(1).sum(dim=1)", ".sum()")),
-        "3 images",
+        "the same for every example",
     ),
     (
         "fault",
