@@ -1,19 +1,15 @@
 # %% ps5_scale_answer
 def scale_images(images: Tensor) -> Tensor:
-    """Bytes 0..255 or floats 0..1 become floats -1..1."""
     unit = images.div(255) if images.dtype is torch.uint8 else images
     return unit.sub(0.5).mul(2)
 
 
 def unscale_images(x: Tensor) -> Tensor:
-    """The way back, cut off at black and white."""
     return x.div(2).add(0.5).clamp(0, 1)
 
 
 # %% ps5_encoder_answer
 class FaceEncoder(nn.Module):
-    """Five convolutions and a linear layer; the posterior's mean and variance."""
-
     def __init__(self, latent_dim: int, channels: int = 3) -> None:
         super().__init__()
         self.expected = torch.Size([channels, FACE_SIZE, FACE_SIZE])
@@ -34,8 +30,6 @@ class FaceEncoder(nn.Module):
 
 # %% ps5_decoder_answer
 class FaceDecoder(nn.Module):
-    """The mirror of the encoder."""
-
     def __init__(self, latent_dim: int, channels: int = 3) -> None:
         super().__init__()
         layers = [nn.Linear(latent_dim, 256), nn.Unflatten(1, (256, 1, 1)), nn.ReLU()]
@@ -51,7 +45,6 @@ class FaceDecoder(nn.Module):
 
 # %% ps5_log_likelihood_answer
 def gaussian_log_likelihood(x: Tensor, mean: Tensor, var: Tensor | float = 1.0) -> Tensor:
-    """log N(x; mean, var I) for each example."""
     std = torch.as_tensor(var, dtype=x.dtype, device=x.device).sqrt()
     per_pixel = Normal(mean, std).log_prob(x)
     return torch.einsum("bi->b", per_pixel.reshape(len(x), -1))
@@ -61,22 +54,18 @@ def gaussian_log_likelihood(x: Tensor, mean: Tensor, var: Tensor | float = 1.0) 
 def draw_gaussian(
     mean: Tensor, var: Tensor | float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """mean + sqrt(var) * noise."""
     eps = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
     return torch.addcmul(mean, eps, torch.as_tensor(var, dtype=mean.dtype, device=mean.device).sqrt())
 
 
 # %% ps5_kl_answer
 def gaussian_kl_from_var(mu: Tensor, var: Tensor) -> Tensor:
-    """KL to the standard normal."""
     prior = Normal(torch.zeros_like(mu), torch.ones_like(mu))
     return torch.distributions.kl_divergence(Normal(mu, var.sqrt()), prior).sum(-1)
 
 
 # %% ps5_model_answer
 class FaceVAE(nn.Module):
-    """A variational autoencoder for 64x64 images."""
-
     def __init__(self, latent_dim: int = 100, channels: int = 3, var_x: float = 0.1) -> None:
         super().__init__()
         self.latent_dim, self.channels, self.var_x = latent_dim, channels, var_x
@@ -131,7 +120,6 @@ def save_checkpoint(
     history: dict,
     generator: torch.Generator | None = None,
 ) -> None:
-    """Write down all that the rest of a training run depends on, in one file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     source = torch.default_generator if generator is None else generator
@@ -154,7 +142,6 @@ def restore_checkpoint(
     optimizer: Optimizer,
     generator: torch.Generator | None = None,
 ) -> tuple[int, dict]:
-    """Put a run back to where save_checkpoint left it."""
     kept = torch.load(path, map_location="cpu")
     differs = [
         f"{name} is {kept['settings'][name]} in the file and {getattr(model, name)} in the model"
@@ -170,7 +157,6 @@ def restore_checkpoint(
 
 
 def restore_face_vae(path: str | Path) -> FaceVAE:
-    """A trained model from its file alone."""
     kept = torch.load(path, map_location="cpu")
     model = FaceVAE(**kept["settings"])
     model.load_state_dict(kept["model"])
@@ -182,7 +168,6 @@ def restore_face_vae(path: str | Path) -> FaceVAE:
 def interpolate_faces(
     model: FaceVAE, x_start: Tensor, x_end: Tensor, num_frames: int = 11
 ) -> Tensor:
-    """The images on the way from one face to another."""
     mode = model.training
     model.eval()
     z_start, z_end = model.encode(torch.stack([x_start, x_end]))[0]
@@ -194,7 +179,6 @@ def interpolate_faces(
 
 # %% ps5_attributes_answer
 def attribute_direction(codes: Tensor, has_attribute: Tensor) -> Tensor:
-    """Mean with minus mean without."""
     flags = has_attribute.bool().to(codes.device)
     if flags.all() or not flags.any():
         raise ValueError("all images have the attribute, or none: nothing to compare")
@@ -203,7 +187,6 @@ def attribute_direction(codes: Tensor, has_attribute: Tensor) -> Tensor:
 
 @torch.no_grad()
 def edit_faces(model: FaceVAE, x: Tensor, direction: Tensor, strength: float = 1.0) -> Tensor:
-    """A step along a direction from each posterior mean."""
     mode = model.training
     model.eval()
     mu = model.encode(x)[0]
