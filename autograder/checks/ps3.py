@@ -83,9 +83,11 @@ def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
         if problem := expect.shape(got, (count, 6), what) or _is_black_or_white(got, what):
             return problem
         got = got.double()
-        if expect.alike(got, (levels > 0.5).double().expand(count, 6)):
-            return "`binarize_randomly` cuts at one half: nothing is drawn."
         if expect.alike(got, got[:1].expand_as(got)):
+            ramp = torch.linspace(0, 1, 256)  # six levels fall as by a cut one time in three
+            black = student.call("binarize_randomly", ramp[None], seed=draw.seed())
+            if expect.alike(expect.needed(black, (1, 256), what), (ramp > 0.5).float()[None]):
+                return "`binarize_randomly` cuts at one half: nothing is drawn."
             return "Images that are alike all become the same picture: each needs its own draw."
         share = got.mean(0)
         error = (levels * (1 - levels) / count).sqrt() * expect.STANDARD_ERRORS + 1e-6

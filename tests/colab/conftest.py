@@ -105,8 +105,8 @@ def colab_python(make_environment) -> Path:
 
 @pytest.fixture(scope="session")
 def lowest_python(make_environment) -> Path:
-    """A Python with the lowest versions that the course declares."""
-    return make_environment("lowest", pins(lowest_declared()))
+    """A Python with the lowest versions that the course declares, and with the course itself."""
+    return make_environment("lowest", [*pins(lowest_declared()), "--editable", f"{ROOT}[test]"])
 
 
 @pytest.fixture
