@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# One thread a process: two processes of one thread do the work that one of two can not.
+# One thread a process: two processes of one thread do the work that one of two cannot.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-long lint build verify lab clean

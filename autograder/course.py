@@ -48,7 +48,7 @@ class Course:
 
     Raises:
         UsageError: there is no such folder.
-        CourseError: its configuration can not be read.
+        CourseError: its configuration cannot be read.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -95,7 +95,7 @@ class Course:
         """The course's gradebook, to be used in a `with`.
 
         Raises:
-            CourseError: it can not be opened.
+            CourseError: it cannot be opened.
         """
         url = self._directory.db_url
         try:
@@ -103,7 +103,7 @@ class Course:
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise CourseError(
-                f"{url.removeprefix('sqlite:///')}: can not be opened as nbgrader's gradebook "
+                f"{url.removeprefix('sqlite:///')}: cannot be opened as nbgrader's gradebook "
                 f"({reason}); if it is an old one, back it up and run `nbgrader db upgrade`"
             ) from error
 
@@ -170,7 +170,7 @@ def _load_config(root: Path) -> Config:
         config.merge(PyFileConfigLoader(CONFIG_FILE, path=str(root)).load_config())
     except Exception as error:
         raise CourseError(
-            f"{root / CONFIG_FILE}: can not be read ({type(error).__name__}: {error})"
+            f"{root / CONFIG_FILE}: cannot be read ({type(error).__name__}: {error})"
         ) from error
     return config
 
@@ -180,7 +180,7 @@ def _read_source(path: Path) -> NotebookNode:
         return nbformat.read(path, as_version=4)
     except Exception as error:
         raise CourseError(
-            f"{path}: can not be read as a notebook; build it again with `vae-course build`"
+            f"{path}: cannot be read as a notebook; build it again with `vae-course build`"
         ) from error
 
 
@@ -200,14 +200,14 @@ def logged_to(path: Path) -> Iterator[None]:
     """Send all that nbgrader and its kin have to say to a file, and nothing to the terminal.
 
     Raises:
-        CourseError: the file can not be written.
+        CourseError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:
         raise CourseError(
-            f"{path}: can not be written ({error.strerror}); check that the course's folder "
+            f"{path}: cannot be written ({error.strerror}); check that the course's folder "
             "is yours to write"
         ) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

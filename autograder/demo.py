@@ -221,7 +221,7 @@ def run(console: Console, root: Path | None = None) -> bool:
 
     Raises:
         UsageError: the folder holds something.
-        CourseError: a notebook can not be built, or a file not be written.
+        CourseError: a notebook cannot be built, or a file not be written.
     """
     root = _empty_folder(root)
     os.environ.setdefault(SEED_VARIABLE, SEED)

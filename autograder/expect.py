@@ -140,7 +140,7 @@ def no_gradient(what: str) -> str:
     return (
         f"No gradient reaches {what}: on the way the computation is cut off from it. Look for "
         "`detach`, `.item()`, `.data`, `no_grad`, a new tensor made from numbers, or a draw that "
-        "can not be differentiated."
+        "cannot be differentiated."
     )
 
 

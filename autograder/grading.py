@@ -45,7 +45,7 @@ class Grading:
 
     Raises:
         UsageError: no such assignment, nobody handed it in, or not this student.
-        CourseError: something can not be written, or nbgrader refuses the assignment.
+        CourseError: something cannot be written, or nbgrader refuses the assignment.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ def _check_writable(*folders: Path) -> None:
                 pass
         except OSError as error:
             raise CourseError(
-                f"{folder}: can not be written to ({error.strerror}); check that the folder "
+                f"{folder}: cannot be written to ({error.strerror}); check that the folder "
                 "exists, is yours to write, and has room"
             ) from error
 
@@ -290,7 +290,7 @@ def read_notebook(path: Path) -> NotebookNode:
         content = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise CourseError(f"{path}: can not be read ({reason}); {cure}") from error
+        raise CourseError(f"{path}: cannot be read ({reason}); {cure}") from error
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -236,7 +236,7 @@ class SturdyExecute(Execute):
         where = f"in the cell that begins `{first_line(cell.source)}`"
         self.lost = f"Not run: {what} before this, {where}."
         self.log.warning("%s %s: the cells after it are not run", what, where)
-        # First, so that a number which the cell showed before can not be taken for its score.
+        # First, so that a number which the cell showed before cannot be taken for its score.
         cell.outputs.insert(0, notebooks.error_output(name, f"Stopped: {what} here."))
 
 

@@ -72,7 +72,7 @@ def _score(scored: dict) -> str:
 
 
 def verdict_output(verdict: Verdict) -> NotebookNode:
-    """The block as a cell's output, with plain text for who can not show HTML."""
+    """The block as a cell's output, with plain text for who cannot show HTML."""
     plain = f"{SEEN_AS[verdict['verdict']][2]}: {_score(verdict)} points. {verdict['message']}"
     data = {"text/html": verdict_block(verdict), "text/plain": plain}
     return new_output("display_data", data=data)

@@ -21,7 +21,7 @@ Verdict = dict[str, Any]
 
 SCHEMA = 1
 VERDICT_MIME = "application/vnd.vae-course.verdict+json"
-"""The same as `autograder.kernel.VERDICT_MIME`, which can not be imported without torch."""
+"""The same as `autograder.kernel.VERDICT_MIME`, which cannot be imported without torch."""
 
 WORDS = (
     "pass",

@@ -151,7 +151,7 @@ def write_feedback(course: "Course", assignment: str, student: str | None) -> It
 
     Raises:
         UsageError: no such assignment, nobody handed it in, or not this student.
-        CourseError: a page can not be written, or somebody's submission was not graded yet; the
+        CourseError: a page cannot be written, or somebody's submission was not graded yet; the
             others' pages are there.
     """
     from nbgrader.converters import GenerateFeedback

@@ -95,7 +95,7 @@ class StudentError(Exception):
 
 
 def unfit(message: str) -> StudentError:
-    """The student's code answered, with something that the question can not be about."""
+    """The student's code answered, with something that the question cannot be about."""
     return StudentError("result", "", message)
 
 
@@ -332,7 +332,7 @@ class InProcessStudent:
                 return {key: self._inbound(item) for key, item in value.items()}
             case None | bool() | int() | float() | str():
                 return value
-        raise TypeError(f"a {type(value).__name__} can not be sent to the student")
+        raise TypeError(f"a {type(value).__name__} cannot be sent to the student")
 
     def _outbound(self, value: Any, depth: int = 0) -> Any:
         """A result of the student's, rebuilt from plain parts.
@@ -596,5 +596,5 @@ def _weighted(result: Any, cotangent: Any) -> Iterator[tuple[torch.Tensor, torch
 def _first_line(error: BaseException) -> str:
     try:
         return next(iter(str(error).splitlines()), "")
-    except Exception:  # an exception whose text can not be made is still only a wrong answer
+    except Exception:  # an exception whose text cannot be made is still only a wrong answer
         return ""

@@ -614,7 +614,7 @@ def embed_tsne(codes: Tensor, seed: int = 0, perplexity: float = 30.0) -> Tensor
     Args:
         codes: of shape (N, k), at least 4 of them.
         seed: of the search, which starts from a random state. Another seed, another map.
-        perplexity: about how many neighbours each code has. t-SNE can not have more of them than
+        perplexity: about how many neighbours each code has. t-SNE cannot have more of them than
             there are codes, so it is lowered to a third of the codes where they are few.
 
     Returns:

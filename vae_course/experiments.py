@@ -28,18 +28,14 @@ from vae_course.bernoulli_vae import (
     prior_predictive,
     transform,
 )
+from vae_course.binarized import load_binarized_mnist
 from vae_course.celeba_vae import FaceVAE, face_terms, scale_images, unscale_images
-from vae_course.data import (
-    ImageData,
-    load_binarized_mnist,
-    load_faces,
-    load_fashion_mnist,
-    load_mnist,
-    make_loader,
-)
+from vae_course.data import ImageData, load_fashion_mnist, load_mnist, make_loader
 from vae_course.errors import CourseError, UsageError
+from vae_course.face_data import load_faces
 from vae_course.files import write_atomically
-from vae_course.keras_vae import KerasAdam, KerasVAE, keras_terms
+from vae_course.keras_fit import KerasAdam
+from vae_course.keras_vae import KerasVAE, keras_terms
 from vae_course.plots import plot_curves, plot_reconstructions, plot_samples
 from vae_course.training import Run, evaluate, train_epoch
 from vae_course.vae import VAE, vae_terms
@@ -312,7 +308,7 @@ class Experiment:
 
         Raises:
             UsageError: `out` holds a run already and `resume` is not set, or holds another one.
-            CourseError: the data are damaged, or the checkpoint can not be used.
+            CourseError: the data are damaged, or the checkpoint cannot be used.
         """
         self.system = find_system(settings.system)
         self.settings = settings
@@ -410,7 +406,7 @@ def _claim(out: Path, settings: Settings, resume: bool) -> None:
             there = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CourseError(
-                f"{path}: can not be read ({error}); delete the folder to start again"
+                f"{path}: cannot be read ({error}); delete the folder to start again"
             ) from error
         here = asdict(settings)
         for key in sorted(there.keys() | here.keys()):
@@ -424,7 +420,7 @@ def _claim(out: Path, settings: Settings, resume: bool) -> None:
         os.makedirs(out, exist_ok=True)
         write_atomically(path, json.dumps(asdict(settings), indent=2) + "\n")
     except OSError as error:
-        raise CourseError(f"{out}: can not be made ({error}); name another folder") from error
+        raise CourseError(f"{out}: cannot be made ({error}); name another folder") from error
 
 
 def history_csv(history: dict) -> str:

@@ -15,7 +15,7 @@ def write_atomically(path: Path | str, content: bytes | str) -> None:
         content: bytes, or text that is written as UTF-8 with the line ends it has.
 
     Raises:
-        CourseError: the folder can not be written to. The old file, if any, is untouched.
+        CourseError: the folder cannot be written to. The old file, if any, is untouched.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -33,7 +33,7 @@ def write_atomically(path: Path | str, content: bytes | str) -> None:
         if beside is not None and os.path.exists(beside):
             os.unlink(beside)
         raise CourseError(
-            f"{path}: can not be written ({error.strerror or error}); "
+            f"{path}: cannot be written ({error.strerror or error}); "
             "check that the folder exists, is yours to write, and has room"
         ) from error
 

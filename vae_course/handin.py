@@ -89,11 +89,11 @@ def open_notebook(name: str) -> tuple[dict | None, str]:
     places = [os.environ.get("JPY_SESSION_NAME"), names.get("__vsc_ipynb_file__"), f"{name}.ipynb"]
     path = next((Path(place) for place in places if place and Path(place).is_file()), None)
     if path is None:
-        return None, f"I can not find the file {name}.ipynb from here, so look it over yourself."
+        return None, f"I cannot find the file {name}.ipynb from here, so look it over yourself."
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        return None, f"{path.name} can not be read ({error}); save it and run this cell again."
+        return None, f"{path.name} cannot be read ({error}); save it and run this cell again."
     # In[k] is what ran as number k; the last is this very cell.
     ran = [(k, code) for k, code in enumerate(names.get("In", [""])) if code.strip()]
     ran = [(k, code) for k, code in ran if code.strip() != ran[-1][1].strip()]

@@ -1,7 +1,7 @@
 """Every picture of the course.
 
 Each function returns an image that a notebook shows when it is a cell's last expression, with a
-text for those who can not see it. Images may be grey, (N, 1, H, W), or in colour, (N, 3, H, W),
+text for those who cannot see it. Images may be grey, (N, 1, H, W), or in colour, (N, 3, H, W),
 with values in [0, 1] (or bytes from 0 to 255). The colours of lines and points are Okabe and Ito's
 eight and two more, which colour-blind readers can tell apart; where colours are many, shapes and
 labels say the same again.
@@ -344,13 +344,13 @@ def _draw_traversals(
 class LatentExplorer:
     """Sliders for some dimensions of a code, and the image that it decodes to.
 
-    A front end that can not show sliders shows a still picture instead: it is offered both.
+    A front end that cannot show sliders shows a still picture instead: it is offered both.
 
     Attributes:
         code: where the sliders stand, of shape (k,).
         sliders: one for each dimension.
         reset: the button that puts all of them back.
-        picture: the decoded image, as HTML with a text for those who can not see it.
+        picture: the decoded image, as HTML with a text for those who cannot see it.
         still: the picture for where nothing moves.
     """
 

@@ -42,7 +42,7 @@ def storage_folder(use_drive: bool = False, name: str = "vae-course") -> Path:
             return folder
         except OSError as error:
             reason = error.strerror or error
-            print(f"{folder}: can not be written ({reason}), another folder is tried")
+            print(f"{folder}: cannot be written ({reason}), another folder is tried")
     raise RuntimeError("no folder can be written to: free some disk space and try again")
 
 

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from vae_course.errors import CourseError
 from vae_course.files import write_atomically
 
-FORMAT = 1  # of a checkpoint; a change that old programs can not read makes it 2
+FORMAT = 1  # of a checkpoint; a change that old programs cannot read makes it 2
 HEADER = "vae_course.run"  # where in the safetensors metadata our JSON stands
 DIGEST = "vae_course.sha256"  # and where its checksum, and that of all the tensors
 
@@ -121,7 +121,7 @@ def saved(
                 raise ValueError("it belongs to another model")
             torch.set_rng_state(state["random"])
         except Exception as error:  # torch reports damage in a dozen ways
-            reason = error if isinstance(error, ValueError) else "it can not be read"
+            reason = error if isinstance(error, ValueError) else "it cannot be read"
             print(f"{path}: not used, for {reason}; training anew, which replaces it")
         else:
             model.load_state_dict(weights)
@@ -254,7 +254,7 @@ class Run:
         """Write the whole state of the run to one file, at once or not at all.
 
         Raises:
-            CourseError: the file can not be written, or the optimiser's settings are not plain
+            CourseError: the file cannot be written, or the optimiser's settings are not plain
                 numbers and words.
         """
         optimizer = self.optimizer.state_dict()
@@ -280,7 +280,7 @@ class Run:
             text = json.dumps(header)
         except TypeError as error:
             raise CourseError(
-                f"{path}: not written, for the optimiser or the history holds what JSON can not "
+                f"{path}: not written, for the optimiser or the history holds what JSON cannot "
                 f"({error}); use plain numbers, for the learning rate too"
             ) from error
         # Copies: safetensors refuses tensors that share memory or are not contiguous.
@@ -364,7 +364,7 @@ def _read_checkpoint(path: Path) -> tuple[dict, dict[str, Tensor]]:
             # Copies: what safetensors gives is a view of the file, which may change under it.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
-        raise CourseError(f"{path}: can not be read as a checkpoint ({error}); {cure}") from error
+        raise CourseError(f"{path}: cannot be read as a checkpoint ({error}); {cure}") from error
     if HEADER not in metadata:
         raise CourseError(f"{path}: safetensors, but not a checkpoint of this course; {cure}")
     if metadata.get(DIGEST) != _digest(metadata[HEADER], tensors):

@@ -108,7 +108,7 @@ def scale(student: Student, draw: Draw) -> Iterator[Criterion]:
         got = student.call("unscale_images", noisy)
         what = "for a noisy image, the result of `unscale_images`"
         return expect.within(
-            got, 0.0, 1.0, what, "Pixels beyond black and white can not be drawn."
+            got, 0.0, 1.0, what, "Pixels beyond black and white cannot be drawn."
         ) or expect.close(got, reference().call("unscale_images", noisy), what)
 
     yield from (bytes_, fractions, back, beyond)
@@ -782,7 +782,7 @@ def replaced(seed):
             return move
 
         save_checkpoint(path, model, optimizer, 1, {}, generator)
-        # The old file stays open, so that the new one can not be given its number.
+        # The old file stays open, so that the new one cannot be given its number.
         with open(path, "rb") as old:
             number = os.fstat(old.fileno()).st_ino
             moves.clear()
@@ -878,7 +878,7 @@ def checkpoint(student: Student, draw: Draw) -> Iterator[Criterion]:
     @criterion("a file from a GPU opens on a machine without one", 0.5)
     def elsewhere() -> str | None:
         words = (
-            "A checkpoint that was written on a GPU can not be opened on a machine without that "
+            "A checkpoint that was written on a GPU cannot be opened on a machine without that "
             "GPU. `torch.load` puts every tensor back to where it was, unless it is told otherwise."
         )
         for make in (None, "FaceVAE"):

@@ -7,13 +7,14 @@ must stay whole.
 
 import ast
 import inspect
-from types import SimpleNamespace
+import re
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from autograder.judge import judge
 from autograder.student import InProcessStudent
-from vae_course import keras_vae
+from vae_course import keras_fit, keras_layers, keras_model, keras_vae
 from vae_course.authoring.assignment import load_assignment
 
 EXERCISES = {
@@ -44,8 +45,14 @@ SOLUTIONS = {
 }
 SLOW = {"encoder", "decoder", "model"}
 """Their checks take about a second."""
-GIVEN = inspect.getsource(keras_vae)
-"""The reference's module is a cell as it stands: it imports nothing of the course."""
+MODULES = (keras_layers, keras_fit, keras_model, keras_vae)
+GIVEN = re.sub(r"^from vae_course.*\n", "", "\n".join(map(inspect.getsource, MODULES)), flags=re.M)
+"""The reference's modules are one cell: they import only each other of the course."""
+
+
+def home_of(solution: str) -> ModuleType:
+    """The module of the reference in which a solution stands."""
+    return next(module for module in MODULES if hasattr(module, solution))
 
 
 @pytest.fixture(scope="session")
@@ -2129,7 +2136,7 @@ def test_a_blank_scores_nothing(judged, name):
         if solution[0].islower():
             blanks.append(f"def {solution}(*args, **kwargs):\n    raise NotImplementedError()\n")
             continue
-        reference = getattr(keras_vae, solution)
+        reference = getattr(home_of(solution), solution)
         base = reference.__mro__[1].__name__
         base = f"nn.{base}" if reference.__mro__[1].__module__.startswith("torch") else base
         base = "" if base == "object" else f"({base})"
@@ -2139,7 +2146,7 @@ def test_a_blank_scores_nothing(judged, name):
             if inspect.isfunction(value) and (member != "__init__" or name != "padding")
         ]
         blanks.append(f"class {solution}{base}:\n" + "\n".join(methods))
-    dotted = [f"vae_course.keras_vae.{solution}" for solution in SOLUTIONS[name]]
+    dotted = [f"{home_of(solution).__name__}.{solution}" for solution in SOLUTIONS[name]]
     verdict = judged(name, *blanks, solutions=dotted)
     assert (verdict.verdict, verdict.score) == ("blank", 0), verdict
 

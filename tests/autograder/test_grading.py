@@ -225,7 +225,7 @@ def test_a_course_that_is_not_there_is_told(tmp_path):
 
 def test_a_broken_configuration_is_named(tiny_course):
     (tiny_course.root / "nbgrader_config.py").write_text("c = (")
-    with pytest.raises(CourseError, match=r"nbgrader_config.py: can not be read \(SyntaxError"):
+    with pytest.raises(CourseError, match=r"nbgrader_config.py: cannot be read \(SyntaxError"):
         Course(tiny_course.root)
 
 
@@ -233,17 +233,17 @@ def test_places_that_can_not_be_written_are_told_before_grading(tiny_course):
     tiny_course.hand_in("ada", tiny_course.blank)
     course = Course(tiny_course.root)
     for place in (Path("/proc/verdicts.json"), tiny_course.root / "nowhere" / "verdicts.json"):
-        with pytest.raises(CourseError, match="can not be written to"):
+        with pytest.raises(CourseError, match="cannot be written to"):
             Grading(course, "tiny", json_path=place)
     (tiny_course.root / "autograded").write_text("a file")
-    with pytest.raises(CourseError, match="can not be written to"):
+    with pytest.raises(CourseError, match="cannot be written to"):
         Grading(course, "tiny")
 
 
 def test_a_gradebook_that_is_none_is_named(tiny_course):
     tiny_course.hand_in("ada", tiny_course.blank)
     (tiny_course.root / "gradebook.db").write_text("no database")
-    with pytest.raises(CourseError, match="gradebook.db: can not be opened"):
+    with pytest.raises(CourseError, match="gradebook.db: cannot be opened"):
         grade(tiny_course.root)
 
 

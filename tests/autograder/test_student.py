@@ -176,7 +176,7 @@ def test_what_can_not_cross_is_refused_in_words(student, source):
 
 
 def test_a_judge_that_sends_nonsense_is_no_fault_of_the_student(student):
-    with pytest.raises(TypeError, match="can not be sent"):
+    with pytest.raises(TypeError, match="cannot be sent"):
         student("def f(x):\n    pass", guarded=False).call("f", object())
 
 

@@ -555,7 +555,7 @@ def test_a_file_from_a_gpu_opens_without_one(tmp_path, monkeypatch):
     model = fresh()
     optimizer = torch.optim.Adam(model.parameters())
     path = tmp_path / "gpu.pt"
-    # A CPU can not hold a GPU's tensors, but it can write down where they are said to lie.
+    # A CPU cannot hold a GPU's tensors, but it can write down where they are said to lie.
     with monkeypatch.context() as patch:
         patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:99")
         save_checkpoint(path, model, optimizer, 1, {})

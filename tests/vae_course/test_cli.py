@@ -71,7 +71,7 @@ def test_build_check_and_build_again(tmp_path, monkeypatch, capsys):
         (["train", "vae", "--data", "/nowhere"], 2, ["/nowhere: there is no such folder"]),
         (["train", "celeba", "--beta", "2"], 2, ["celeba: has no beta to choose"]),
         (["train", "vae", "--threshold"], 2, ["vae: --threshold and", "are for bernoulli"]),
-        (["train", "vae", "--out", "x"], 1, ["x: can not be made", "name another folder"]),
+        (["train", "vae", "--out", "x"], 1, ["x: cannot be made", "name another folder"]),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_an_exit_code(
@@ -96,7 +96,7 @@ def test_an_unwritable_folder_is_one_line_without_traceback(tmp_path):
     (tmp_path / "source").write_text("in the way")
     done = call("build", "ps1", "--course", str(tmp_path))
     assert done.returncode == 1
-    assert "can not be" in done.stderr and "Traceback" not in done.stderr
+    assert "cannot be" in done.stderr and "Traceback" not in done.stderr
     assert (tmp_path / "source").read_text() == "in the way"
     assert not (tmp_path / "release").exists()
 

@@ -18,16 +18,11 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torchvision.datasets import MNIST
 
+from vae_course import binarized, face_data
 from vae_course import data as data_module
-from vae_course.data import (
-    FaceData,
-    ImageData,
-    load_binarized_mnist,
-    load_faces,
-    load_fashion_mnist,
-    load_mnist,
-    make_loader,
-)
+from vae_course.binarized import load_binarized_mnist
+from vae_course.data import ImageData, load_fashion_mnist, load_mnist, make_loader
+from vae_course.face_data import FaceData, load_faces
 
 REAL = Path(os.environ.get("VAE_COURSE_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -331,7 +326,7 @@ def served_amat(tmp_path, monkeypatch):
     folder = tmp_path / "origin" / "binarized_mnist"
     digests = {p.stem: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
     monkeypatch.setattr(
-        data_module, "AMAT_SHA256", {name: digests[name] for name in data_module.AMAT_SHA256}
+        binarized, "AMAT_SHA256", {name: digests[name] for name in binarized.AMAT_SHA256}
     )
     return folder, pixels
 
@@ -345,13 +340,13 @@ def test_binarised_mnist_comes_from_the_first_mirror_that_serves_it(
     for file in folder.iterdir():
         (wrong / file.name).write_text("<html>moved</html>")
     mirrors = (serve(folder, shorten=5), serve(wrong), serve(folder))
-    monkeypatch.setattr(data_module, "AMAT_MIRRORS", mirrors)
+    monkeypatch.setattr(binarized, "AMAT_MIRRORS", mirrors)
     new = tmp_path / "new"
     loaded = load_binarized_mnist(new)
     np.testing.assert_array_equal(loaded.test_images.flatten(1).numpy(), pixels["test"])
     kept = sorted(path.name for path in (new / "binarized_mnist").iterdir())
-    assert kept == sorted(f"{name}.npz" for name in data_module.AMAT_SHA256)
-    monkeypatch.setattr(data_module, "AMAT_MIRRORS", ())
+    assert kept == sorted(f"{name}.npz" for name in binarized.AMAT_SHA256)
+    monkeypatch.setattr(binarized, "AMAT_MIRRORS", ())
     again = load_binarized_mnist(new)  # what was kept is enough
     assert torch.equal(again.train_images, loaded.train_images)
 
@@ -366,7 +361,7 @@ def test_a_bad_download_of_binarised_mnist_is_not_kept(
     elif fault == "not found":
         (folder / "binarized_mnist_train.amat").unlink()
     monkeypatch.setattr(
-        data_module, "AMAT_MIRRORS", (serve(folder, shorten=7 * (fault == "broken off")),)
+        binarized, "AMAT_MIRRORS", (serve(folder, shorten=7 * (fault == "broken off")),)
     )
     new = tmp_path / "new"
     assert "scikit-learn" in load_binarized_mnist(new).name
@@ -407,7 +402,7 @@ def test_the_real_binarised_mnist_has_the_published_checksums():
     text[:, -1] = ord("\n")
     published = "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c"
     assert hashlib.sha256(text.tobytes()).hexdigest() == published
-    assert published == data_module.AMAT_SHA256["binarized_mnist_test"]
+    assert published == binarized.AMAT_SHA256["binarized_mnist_test"]
 
 
 @pytest.fixture
@@ -415,7 +410,7 @@ def no_faces(tmp_path, monkeypatch, no_network):
     """Nowhere to find faces: an empty folder to work in, and no Drive."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    monkeypatch.setattr(data_module, "DRIVE_FACES", tmp_path / "drive" / "celeba")
+    monkeypatch.setattr(face_data, "DRIVE_FACES", tmp_path / "drive" / "celeba")
     return tmp_path
 
 
@@ -614,7 +609,7 @@ def test_a_read_only_folder_is_left_alone(no_faces, monkeypatch, capfd):
 def test_broken_images_are_named_with_a_cure(no_faces):
     folder = put_faces(no_faces / "mine")
     (folder / "img" / "000003.jpg").write_bytes(b"<html>not found</html>")
-    with pytest.raises(RuntimeError, match="000003.jpg: can not be read .* copy it here again"):
+    with pytest.raises(RuntimeError, match="000003.jpg: cannot be read .* copy it here again"):
         load_faces(folder)
     whole = folder / "img" / "000005.jpg"
     whole.write_bytes(whole.read_bytes()[:400])
@@ -667,7 +662,7 @@ def test_faces_that_are_not_on_the_list_get_no_attributes(no_faces, capfd):
 def test_a_damaged_list_of_attributes_is_named_with_a_cure(no_faces, text):
     folder = put_faces(no_faces / "mine")
     (folder / "list_attr_celeba.txt").write_text(text)
-    with pytest.raises(RuntimeError, match="list_attr_celeba.txt: can not be read .* again"):
+    with pytest.raises(RuntimeError, match="list_attr_celeba.txt: cannot be read .* again"):
         load_faces(folder)
 
 

@@ -107,7 +107,7 @@ def test_a_run_is_never_overwritten(tmp_path):
     with pytest.raises(UsageError, match="its seed is 0, this one's is 3"):
         start("bernoulli", tmp_path, resume=True, seed=3)
     (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(CourseError, match="settings.json: can not be read"):
+    with pytest.raises(CourseError, match="settings.json: cannot be read"):
         start("bernoulli", tmp_path, resume=True)
     assert (tmp_path / "run.safetensors").read_bytes() == before
 
@@ -119,7 +119,7 @@ def test_resuming_where_nothing_stands_begins(tmp_path):
 
 def test_a_folder_that_can_not_be_made(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CourseError, match="name another folder|can not be"):
+    with pytest.raises(CourseError, match="name another folder|cannot be"):
         start("bernoulli", tmp_path / "file")
 
 

@@ -211,8 +211,8 @@ def test_the_file_is_looked_for_where_jupyter_says_and_then_here(folder, monkeyp
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "I can not find the file ps1.ipynb"),
-        ("{", "ps1.ipynb can not be read"),
+        (None, "I cannot find the file ps1.ipynb"),
+        ("{", "ps1.ipynb cannot be read"),
         ("[]", "not in the usual form"),
         ('{"cells": [{}]}', "not in the usual form"),
     ],

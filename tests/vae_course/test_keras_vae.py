@@ -19,32 +19,34 @@ from scipy import stats
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from vae_course.keras_vae import (
+from vae_course.keras_fit import (
     Callback,
     EarlyStopping,
-    FashionDecoder,
-    FashionEncoder,
     History,
     KerasAdam,
-    KerasModel,
-    KerasVAE,
     Mean,
     ModelCheckpoint,
+    fit_model,
+)
+from vae_course.keras_layers import (
     SameConv2d,
     SameConvTranspose2d,
+    glorot_uniform,
+    same_padding,
+    set_by_formula,
+)
+from vae_course.keras_model import KerasModel, predict_in_batches, summary_rows
+from vae_course.keras_vae import (
+    FashionDecoder,
+    FashionEncoder,
+    KerasVAE,
     Sampling,
     cross_entropy_terms,
-    fit_model,
-    glorot_uniform,
     hidden_beta,
     keras_terms,
     manifold_codes,
-    predict_in_batches,
     quantile_codes,
-    same_padding,
     seed_loss,
-    set_by_formula,
-    summary_rows,
 )
 
 SMALL = (1, 8, 12)  # a hundredth of the work of 28x28, and not square

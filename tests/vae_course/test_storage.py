@@ -107,7 +107,7 @@ def test_where_runs_can_not_be_made_another_folder_is_found(tmp_path, monkeypatc
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
     os.mkdir(tmp_path / "elsewhere")
     assert storage_folder(name="mine") == tmp_path / "elsewhere" / "mine"
-    assert "runs: can not be written" in capfd.readouterr().out
+    assert "runs: cannot be written" in capfd.readouterr().out
     (tmp_path / "elsewhere" / "mine").rmdir()
     (tmp_path / "elsewhere" / "mine").write_text("and here too")
     with pytest.raises(RuntimeError, match="disk space"):

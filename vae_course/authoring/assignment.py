@@ -290,7 +290,7 @@ class _Reader:
                 )  # fmt: skip
         kinds = [kind for kind in _DIRECTIVES if kind in directive]
         if len(kinds) > 1:
-            raise self.error(line, f"{' and '.join(kinds)} can not stand in one cell; split it")
+            raise self.error(line, f"{' and '.join(kinds)} cannot stand in one cell; split it")
         if not kinds:
             if directive:
                 key = sorted(directive)[0]

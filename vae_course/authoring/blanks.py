@@ -26,7 +26,7 @@ def mark(one: Object) -> str:
     Decorators, signature, docstring and a leading `super().__init__()` stay outside the markers.
 
     Raises:
-        CourseError: the object can not be blanked; the line says why, and what to do.
+        CourseError: the object cannot be blanked; the line says why, and what to do.
     """
     for marker in MARKERS:
         if marker in one.source:

@@ -155,7 +155,7 @@ def _read(path: Path) -> str | None:
     except UnicodeDecodeError:
         return ""
     except OSError as error:
-        raise CourseError(f"{show_path(path)}: can not be read ({error.strerror})") from error
+        raise CourseError(f"{show_path(path)}: cannot be read ({error.strerror})") from error
 
 
 def _refusal(course: Path, name: str, changes: list[str]) -> str:
@@ -177,7 +177,7 @@ def frozen_changes(course: Path, built: Built) -> list[str]:
     those that would alter marks (points) or where they are earned (code or Markdown).
 
     Raises:
-        CourseError: the course's gradebook can not be read.
+        CourseError: the course's gradebook cannot be read.
     """
     path = course / "gradebook.db"
     if not path.is_file():
@@ -186,7 +186,7 @@ def frozen_changes(course: Path, built: Built) -> list[str]:
         recorded = _recorded_cells(path, built.name)
     except sqlite3.Error as error:
         raise CourseError(
-            f"{show_path(path)}: can not be read as nbgrader's gradebook ({error}); if it is an "
+            f"{show_path(path)}: cannot be read as nbgrader's gradebook ({error}); if it is an "
             "old one, back it up and run `nbgrader db upgrade`"
         ) from error
     if recorded is None:

@@ -43,7 +43,7 @@ def bundle_files(upto: str | None = None) -> dict[str, str]:
 
     Raises:
         UsageError: no assignment is called that.
-        CourseError: an assignment can not be built, gives something away that `vae-course verify`
+        CourseError: an assignment cannot be built, gives something away that `vae-course verify`
             finds without running it, or reads data that course.toml does not know.
     """
     names = choose_assignments()
@@ -80,7 +80,7 @@ def write_bundle(out: Path, upto: str | None = None) -> list[str]:
 
     Raises:
         UsageError: `out` holds something that no bundle put there.
-        CourseError: it can not be written; what was there is there still.
+        CourseError: it cannot be written; what was there is there still.
     """
     out = Path(os.path.abspath(out))
     _refuse_foreign(out)
@@ -96,7 +96,7 @@ def write_bundle(out: Path, upto: str | None = None) -> list[str]:
         _swap(out, new, beside / "old")
     except OSError as error:
         raise CourseError(
-            f"{out}: can not be written ({error.strerror or error}); check that the folder above "
+            f"{out}: cannot be written ({error.strerror or error}); check that the folder above "
             "it exists and is yours"
         ) from error
     finally:

@@ -117,7 +117,7 @@ class _Keeping:
         if not alt:
             raise CourseError(
                 f"picture {name}: cell {cell.id} shows a picture without a text for those who "
-                "can not see it; use a function of vae_course.plots"
+                "cannot see it; use a function of vae_course.plots"
             )
         path = picture_path(self.assignment, name)
         picture = write_picture(path, png, alt, _caption(data, self.settings))

@@ -92,14 +92,14 @@ def run(
 
     Args:
         notebook: its code cells are run; it is not changed.
-        blocked: packages that can not be imported there, proved before the first cell.
+        blocked: packages that cannot be imported there, proved before the first cell.
         cell_seconds: a cell that takes longer is a failure named `CellTimeoutError`; None for
             a run that may take as long as it likes.
         surroundings: by default heavy cells shrink, and there is neither network nor data.
         on_cell: called after each code cell with the cell, its outputs in it, and its seconds.
 
     Raises:
-        CourseError: the kernel can not be started, or does not block what it should.
+        CourseError: the kernel cannot be started, or does not block what it should.
     """
     import nbformat
     from nbclient.exceptions import CellTimeoutError, DeadKernelError

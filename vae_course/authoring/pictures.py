@@ -33,7 +33,7 @@ class Picture:
 
     Attributes:
         png: the file's bytes.
-        alt: what is to be seen, for those who can not see it.
+        alt: what is to be seen, for those who cannot see it.
         caption: the line below it.
     """
 
@@ -97,7 +97,7 @@ def read_picture(png: bytes, path: Path) -> Picture:
             words = dict(image.text)
     except OSError as error:
         raise CourseError(
-            f"{show_path(path)}: can not be read as a PNG; make it again with vae-course pictures"
+            f"{show_path(path)}: cannot be read as a PNG; make it again with vae-course pictures"
         ) from error
     if not (words.get(_ALT, "").strip() and words.get(_CAPTION, "").strip()):
         raise CourseError(
@@ -119,7 +119,7 @@ def shrink(png: bytes, alt: str, caption: str) -> bytes:
     Fewer colours are tried before fewer pixels; the first that is small enough is taken.
 
     Raises:
-        CourseError: it can not be made small enough.
+        CourseError: it cannot be made small enough.
     """
     from PIL import Image, PngImagePlugin
 
@@ -143,4 +143,4 @@ def shrink(png: bytes, alt: str, caption: str) -> bytes:
             drawn.save(made, "PNG", optimize=True, pnginfo=words)
             if len(made.getvalue()) <= MAX_BYTES:
                 return made.getvalue()
-    raise CourseError("a picture can not be made small enough; draw less in it")
+    raise CourseError("a picture cannot be made small enough; draw less in it")

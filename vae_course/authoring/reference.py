@@ -396,7 +396,7 @@ def _imported(one: Object, module: str, name: str) -> Object:
 
 def _unknown(name: str, module: Module) -> str:
     if name in module.refused:
-        return f"uses {name}, which can not be copied into a notebook: {module.refused[name]}"
+        return f"uses {name}, which cannot be copied into a notebook: {module.refused[name]}"
     known = [*module.names, *module.imports, *module.own_imports]
     return f"uses {name}, which {module.name} does not define{did_you_mean(name, known)}"
 

@@ -151,7 +151,7 @@ def load_subject(name: str, course: Path) -> Subject:
     """Read an assignment's notebooks from the course's folder.
 
     Raises:
-        CourseError: they have not been built, or can not be read as notebooks.
+        CourseError: they have not been built, or cannot be read as notebooks.
     """
     made = subject_of(build_assignment(name))
     source, release = (_read(course, part, name) for part in (SOURCE, RELEASE))
@@ -167,5 +167,5 @@ def _read(course: Path, part: str, name: str) -> Json:
     except Exception as error:  # nbformat raises a dozen kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CourseError(
-            f"{path}: can not be read as a notebook ({reason}); run vae-course build {name}"
+            f"{path}: cannot be read as a notebook ({reason}); run vae-course build {name}"
         ) from error

@@ -88,7 +88,7 @@ def test_orphans_are_named_and_other_files_are_not(tiny):
 
 def test_a_folder_that_can_not_be_written_keeps_what_it_has(tiny):
     (tiny.course / "source").write_text("in the way")
-    with pytest.raises(CourseError, match=r"ps1.*can not be"):
+    with pytest.raises(CourseError, match=r"ps1.*cannot be"):
         write(tiny.course, tiny.build())
     assert (tiny.course / "source").read_text() == "in the way"
 
@@ -208,7 +208,7 @@ def test_the_gradebook_is_only_read(out):
 
 def test_a_gradebook_that_is_none_is_one_line(tiny):
     (tiny.course / "gradebook.db").write_text("not a database" * 100)
-    with pytest.raises(CourseError, match=r"gradebook.db: can not be read") as caught:
+    with pytest.raises(CourseError, match=r"gradebook.db: cannot be read") as caught:
         frozen_changes(tiny.course, tiny.build())
     assert "\n" not in str(caught.value)
 

@@ -83,9 +83,9 @@ def test_a_picture_carries_its_words(tmp_path):
 
 def test_a_file_that_is_none_or_that_says_nothing_is_one_line(tmp_path):
     path = tmp_path / "a.png"
-    with pytest.raises(CourseError, match=r"a\.png: can not be read as a PNG"):
+    with pytest.raises(CourseError, match=r"a\.png: cannot be read as a PNG"):
         read_picture(b"<svg>", path)
-    with pytest.raises(CourseError, match=r"a\.png: can not be read as a PNG"):
+    with pytest.raises(CourseError, match=r"a\.png: cannot be read as a PNG"):
         read_picture(png()[:300], path)
     with pytest.raises(CourseError, match=r"a\.png: does not say what it shows"):
         read_picture(png(), path)

@@ -428,7 +428,7 @@ def test_missing_and_damaged_notebooks_are_one_line(tiny):
         load_subject("ps1", tiny.course)
     write(tiny.course, build_assignment("ps1"))
     (tiny.course / "release/ps1/ps1.ipynb").write_text("{")
-    with pytest.raises(CourseError, match=r"release/ps1/ps1.ipynb: can not be read") as caught:
+    with pytest.raises(CourseError, match=r"release/ps1/ps1.ipynb: cannot be read") as caught:
         load_subject("ps1", tiny.course)
     assert "\n" not in str(caught.value)
 
