@@ -118,7 +118,7 @@ def plot_reconstructions(x: Tensor, x_hat: Tensor, title: str) -> Image:
     """Show up to ten images (N, C, H, W) above what a model makes of them."""
     x, x_hat = x[:10], x_hat[:10]
     alt = f"{title}: {len(x)} images in the upper row, their reconstructions in the lower row"
-    both = torch.cat([x.detach().cpu(), x_hat.detach().cpu()])
+    both = torch.cat([_to_rgb(x), _to_rgb(x_hat)])  # one may be bytes, the other floats
     return _draw_grid(both, title, alt, len(x), row_labels=["input", "reconstruction"])
 
 

@@ -105,8 +105,9 @@ def saved(
             reads it finds the old one or the new one and never half of one.
         model: what is trained.
         train: trains the model and returns its history, a dict of numbers, lists and dicts.
-        resume: whether to load the file instead of training, if there is one that fits. The
-            random numbers then go on where they stood after the training.
+        resume: whether to load the file instead of training, if there is one that fits: the
+            notebooks' switch is RESUME, and the lines that are printed name it. The random
+            numbers then go on where they stood after the training.
 
     Returns:
         The history, just trained or as it was saved.
@@ -125,7 +126,7 @@ def saved(
             print(f"{path}: not used, for {reason}; training anew, which replaces it")
         else:
             model.load_state_dict(weights)
-            print(f"{path}: loaded instead of training (resume=False would train again)")
+            print(f"{path}: loaded instead of training; RESUME = False would train again")
             return history
 
     history = _plain(train())
@@ -143,7 +144,7 @@ def saved(
         reason = str(error).split("\n")[0]
         print(f"{path}: not saved ({reason}); the trained model is in memory all the same")
     else:
-        print(f"{path}: saved; after a disconnect, resume=True loads it")
+        print(f"{path}: saved; after a disconnect, RESUME = True loads it")
     return history
 
 

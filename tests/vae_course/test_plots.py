@@ -125,6 +125,12 @@ def test_reconstructions_and_interpolations_are_grids():
     assert tiles(plot_interpolations(rows, "T"), 0) == [3, 4]
 
 
+def test_images_as_bytes_stand_beside_floats():
+    x = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
+    mixed, floats = (plot_reconstructions(side, x / 255, "T") for side in (x, x / 255))
+    assert mixed.data == floats.data
+
+
 def test_tensors_with_gradients_are_welcome_and_unchanged():
     x = dark_images(2).requires_grad_()
     codes = torch.randn(5, 2, requires_grad=True)
