@@ -156,7 +156,7 @@ def plot_curves(
     evaluation is taken to stand at epoch 0, before any training.
     """
     terms = [terms] if isinstance(terms, str) else list(terms)
-    figure = Figure(figsize=(4.6 * len(terms), 3.2), layout="constrained")
+    figure = Figure(figsize=(1.9 + 2.65 * len(terms), 3.0), layout="constrained")
     last = []
     for axes, term in zip(figure.subplots(1, len(terms), squeeze=False)[0], terms, strict=True):
         label = (labels or {}).get(term, TERM_LABELS.get(term, term))
@@ -168,7 +168,8 @@ def plot_curves(
             values = [float(entry[term]) for entry in history[part]]
             first = 0 if part == "held_out" and len(values) == num_epochs + 1 else 1
             epochs = range(first, first + len(values))
-            axes.plot(epochs, values, style, color=colour, label=name, markersize=4)
+            size = 4 if num_epochs <= 40 else 0  # many marks would hide the line
+            axes.plot(epochs, values, style, color=colour, label=name, markersize=size)
             if values:
                 last.append(f"{name} {label} ends at {values[-1]:.4g}")
         axes.set_xlabel("epoch")
