@@ -1,5 +1,7 @@
 """The command `autograder`: grade a class, write its feedback, show the whole loop."""
 
+import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from vae_course.errors import CourseError, run_command
+from vae_course.errors import CourseError, UsageError, run_command
 
 # nbgrader takes two seconds to import, so each command imports it when it has to.
 
@@ -28,6 +30,13 @@ class Stopped(CourseError):
     exit_code = 130
 
 
+class Isolation(StrEnum):
+    """Where students' code runs: behind walls, or in the grader's own account."""
+
+    sandbox = "sandbox"
+    process = "process"
+
+
 CourseOption = Annotated[Path, typer.Option(help="The course's folder.", metavar="DIR")]
 StudentOption = Annotated[str | None, typer.Option(help="Only this student.")]
 AssignmentArgument = Annotated[str, typer.Argument(help="Such as ps2.", metavar="ASSIGNMENT")]
@@ -44,6 +53,14 @@ def grade(
     timeout: Annotated[
         int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0),
+    ] = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(help="Where students' code runs. [default: as configured]"),
+    ] = None,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade what is in submitted/, and record it in gradebook.db and verdicts.json.
@@ -54,10 +71,15 @@ def grade(
     from autograder import record, report
     from autograder.course import Course, logged_to
     from autograder.grading import Grading
+    from autograder.record import SEED_VARIABLE
 
     console = Console()
     folder = Course(course)
-    grading = Grading(folder, assignment, student, json, force, timeout)
+    if seed is not None:
+        os.environ[SEED_VARIABLE] = str(seed)
+        force = True
+    where = isolation and isolation.value
+    grading = Grading(folder, assignment, student, json, force, timeout, where)
     shown = report.with_progress(console, grading.run(), len(grading.students), assignment)
     with logged_to(folder.log_file(assignment)):
         try:
@@ -85,6 +107,22 @@ def feedback(
         pages = list(report.write_feedback(folder, assignment, student))
     for page in pages:
         print(page)
+
+
+@app.command()
+def doctor() -> None:
+    """Say where students' code would run on this machine, and try it."""
+    from autograder.sandbox import outside
+
+    if reason := outside.problem():
+        raise UsageError(
+            f"no sandbox: {reason}. Students' code would run in your own account, and only with "
+            "--isolation process"
+        )
+    with outside.WarmParent() as warm, warm.session() as session:
+        shown, _ = session.run_cell("import os; (os.getpid(), os.listdir('/home'))")
+        session.close()
+    print(f"sandbox: works; a first cell ran as {shown[0]['data']['text/plain']}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from autograder.record import SEED_VARIABLE
 from vae_course.errors import CourseError, UsageError
 from vae_course.files import write_atomically
 
@@ -32,7 +33,6 @@ nbgrader_plugin.configure(c)
 release.configure(c)
 '''
 
-SEED_VARIABLE = "AUTOGRADER_SEED"
 
 Json = dict[str, Any]
 

@@ -20,7 +20,13 @@ from nbgrader.utils import rmtree
 
 from autograder import record
 from autograder.course import LOG, ConversionError, Course, hash_of
-from autograder.nbgrader_plugin import asked_verdict, graded_verdict, known_cells
+from autograder.nbgrader_plugin import (
+    asked_verdict,
+    graded_verdict,
+    isolate,
+    isolation_of,
+    known_cells,
+)
 from autograder.notebooks import ReleasedCell, altered, grade_id, plain
 from autograder.record import Verdict
 from vae_course import files
@@ -42,9 +48,11 @@ class Grading:
         json_path: where the records go; by default verdicts.json in the course's folder.
         force: grade again what did not change since it was graded.
         timeout: seconds that a cell may take, in place of the configured ones.
+        isolation: "sandbox" or "process", in place of the configured one.
 
     Raises:
-        UsageError: no such assignment, nobody handed it in, or not this student.
+        UsageError: no such assignment, nobody handed it in, or not this student; or this machine
+            has no sandbox, and nobody said that it should go without.
         CourseError: something cannot be written, or nbgrader refuses the assignment.
     """
 
@@ -56,6 +64,7 @@ class Grading:
         json_path: Path | None = None,
         force: bool = False,
         timeout: int | None = None,
+        isolation: str | None = None,
     ) -> None:
         self.course, self.assignment, self.force = course, assignment, force
         self.sources = course.folder("source", assignment)
@@ -64,6 +73,10 @@ class Grading:
         self._timeout = timeout
         if timeout is not None:
             course.config.Execute.timeout = timeout
+        if isolation is not None:
+            isolate(course.config, isolation)
+        self.isolation = isolation_of(course.config)
+        _check_isolation(self.isolation)
         self.file = VerdictsFile(json_path or course.root / VERDICTS_FILE)
         self._state_path = course.own_folder / f"{assignment}.json"
         autograded = course.folder("autograded", assignment, "x").parents[1]
@@ -130,7 +143,9 @@ class Grading:
 
     def _key(self, folder: Path) -> str:
         """All that a submission's verdicts depend on."""
-        return f"{hash_of(folder)} {hash_of(self.sources)} {engine()} {self._timeout}"
+        return (
+            f"{hash_of(folder)} {hash_of(self.sources)} {engine()} {self.isolation} {self._timeout}"
+        )
 
     def _is_current(self, student: str, key: str) -> bool:
         there = self.course.folder("autograded", self.assignment, student).is_dir()
@@ -162,9 +177,10 @@ class Grading:
         tampered: Sequence[str] = (),
         message: str = "",
     ) -> Record:
-        return record.submission(
+        made = record.submission(
             self.assignment, student, status, exercises, engine(), tampered, message
         )
+        return made | {"isolation": self.isolation}
 
     def _all(self, word: str, message: str) -> list[Verdict]:
         return [
@@ -232,6 +248,17 @@ def chosen(course: Course, assignment: str, student: str | None) -> list[str]:
             f"there are those of {plain(', '.join(students), 500)}"
         )
     return [student]
+
+
+def _check_isolation(isolation: str) -> None:
+    if isolation == "sandbox":
+        from autograder.sandbox.outside import problem
+
+        if reason := problem():
+            raise UsageError(
+                f"this machine has no sandbox for students' code: {reason}. To run their code in "
+                "your own account instead, say --isolation process"
+            )
 
 
 def _check_writable(*folders: Path) -> None:

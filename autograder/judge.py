@@ -150,6 +150,9 @@ def _word(outcomes: Sequence[_Outcome], failed: Sequence[_Outcome], own: set[str
         return "partial"
     if all(outcome.error and _is_blank(outcome.error, own) for outcome in failed):
         return "blank"
+    for word in ("timeout", "memory"):  # of what was tried, and then of all that came after
+        if any(outcome.error and outcome.error.kind == word for outcome in failed):
+            return word
     if all(outcome.error and outcome.error.kind != "result" for outcome in failed):
         return "error"
     return "fail"
@@ -187,7 +190,7 @@ def _explain(outcome: _Outcome, own: set[str]) -> str:
     error = outcome.error
     if error is None:
         return outcome.message or ""
-    if error.kind == "result":
+    if error.kind in ("result", "timeout", "memory"):
         return error.message
     if error.kind == "missing":
         return (

@@ -6,20 +6,16 @@ number or no number at all. So this is careful to be quiet, and to end in a plai
 
 import contextlib
 import os
-import secrets
 import sys
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-import torch
-from torch import nn
-
+from autograder.draw import submission_seed
 from autograder.judge import Exercise, Verdict, judge
-from autograder.student import InProcessStudent, isolated
+from autograder.student import InProcessStudent, isolated, unchanged
 from vae_course.errors import CourseError
 
 VERDICT_MIME = "application/vnd.vae-course.verdict+json"
-SEED_VARIABLE = "AUTOGRADER_SEED"
 
 
 class GraderError(CourseError):
@@ -54,7 +50,7 @@ def grade_here(
     if shell is not None:
         namespace = shell.user_ns
     exercise = exercise or _look_up(exercise_id)
-    with _quiet(shell), _unchanged(namespace):
+    with _quiet(shell), unchanged(namespace):
         verdict = judge(exercise, InProcessStudent(namespace), _seed() if seed is None else seed)
     print(verdict.message)
     if shell is not None:
@@ -93,40 +89,10 @@ def _look_up(exercise_id: str) -> Exercise:
 
 
 def _seed() -> int:
-    text = os.environ.get(SEED_VARIABLE, "").strip()
-    if not text:
-        return secrets.randbelow(2**31)
-    if not text.isdecimal():
-        raise GraderError(f"{SEED_VARIABLE}={text}: a whole number from 0 on was expected")
-    return int(text)
-
-
-@contextlib.contextmanager
-def _unchanged(namespace: MutableMapping[str, Any]) -> Iterator[None]:
-    """Put names, module modes and the number of threads back when the judging is done.
-
-    Random state and prints are seen to by `autograder.student.isolated`, around each call.
-    """
-    names = dict(namespace)
-    modes = [(part, part.training) for value in names.values() for part in _parts(value)]
-    threads = torch.get_num_threads()
     try:
-        torch.set_num_threads(1)  # what a check finds must not depend on the machine
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        for part, training in modes:
-            part.training = training
-        for name in namespace.keys() - names.keys():
-            del namespace[name]
-        namespace.update(names)
-
-
-def _parts(value: Any) -> list[nn.Module]:
-    """The modules in `value`; none if it is no module, or one whose `__init__` never ended."""
-    if not issubclass(type(value), nn.Module) or "_modules" not in vars(value):
-        return []
-    return list(value.modules())
+        return submission_seed()
+    except CourseError as error:
+        raise GraderError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ from nbgrader.preprocessors import (
     OverwriteKernelspec,
     SaveAutoGrades,
 )
-from traitlets import Unicode
+from traitlets import Integer, Unicode
 
 from autograder import notebooks, pages, record
 from autograder.notebooks import Cell, ReleasedCell
+from vae_course.errors import CourseError
 
 Resources = dict[str, Any]
 Result = tuple[NotebookNode, Resources]
@@ -59,12 +60,20 @@ ONE_THREAD = {
         "NUMEXPR_NUM_THREADS",
     )
 }
+MAX_FILES_MB = 128
+"""Of a submission's other files together; what is beyond is left out."""
+
 ANSWER = "_answer"
 """An exercise's answer cell has the exercise's id with this at its end."""
 
 
-def configure(config: Any) -> None:
-    """Set nbgrader up for this course. Called with the `c` of an nbgrader_config.py."""
+def configure(config: Any, isolation: str = "sandbox") -> None:
+    """Set nbgrader up for this course. Called with the `c` of an nbgrader_config.py.
+
+    Args:
+        config: nbgrader's.
+        isolation: "sandbox", or "process" to run students' code in a kernel of your own account.
+    """
     _find_programs_beside_python()
     config.Autograde.sanitize_preprocessors = [
         ClearOutput,
@@ -73,7 +82,7 @@ def configure(config: Any) -> None:
         CheckCellMetadata,
     ]
     config.Autograde.autograde_preprocessors = [
-        SturdyExecute,
+        EXECUTE[isolation],
         IgnorePattern,
         ClearMetadataPreprocessor,
         LimitOutput,
@@ -233,17 +242,71 @@ class SturdyExecute(Execute):
         return cell, resources
 
     def _lose(self, cell: Cell, name: str, what: str) -> None:
-        where = f"in the cell that begins `{first_line(cell.source)}`"
+        where = f"in the cell that begins `{notebooks.first_line(cell.source)}`"
         self.lost = f"Not run: {what} before this, {where}."
         self.log.warning("%s %s: the cells after it are not run", what, where)
         # First, so that a number which the cell showed before cannot be taken for its score.
         cell.outputs.insert(0, notebooks.error_output(name, f"Stopped: {what} here."))
 
 
-def first_line(source: str) -> str:
-    """The first line of a cell, short, for a message that names the cell."""
-    lines = [line for line in source.split("\n") if line.strip()]
-    return notebooks.plain(lines[0].strip().replace("`", "'"), 60) if lines else ""
+class ExecuteInSandbox(_Recorded):
+    """Runs a notebook in the sandbox: see `autograder.execution`.
+
+    The hidden tests of a cell that asks the judge never enter the student's process.
+    """
+
+    memory_mb = Integer(3072, min=64, help="What a submission may use.").tag(config=True)
+    processes = Integer(64, min=1, help="How many it may have at a time.").tag(config=True)
+    disk_mb = Integer(256, min=1, help="What it may write into a folder.").tag(config=True)
+    cpu_seconds = Integer(1200, min=1, help="Processor time of a process.").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
+        # Here, for torch comes with it, and nbgrader's other commands need none.
+        from autograder import execution
+        from autograder.draw import submission_seed
+        from autograder.sandbox.outside import Limits, shared_warm_parent
+
+        names = ("memory_mb", "processes", "disk_mb", "cpu_seconds")
+        chosen = {name: getattr(self, name) for name in names}
+        seconds = self.config.Execute.get("timeout") or CELL_SECONDS
+        limits = Limits(cell_seconds=float(seconds), **chosen)
+        folder = Path(resources["metadata"]["path"])
+        seed = submission_seed()
+        with shared_warm_parent().session(limits) as session:
+            execution.start(session, seed, files_beside(folder))
+            execution.run_cells(nb.cells, session, exercise_of, seed, self._warn)
+        return nb, resources
+
+    def _warn(self, text: str) -> None:
+        self.log.warning("%s: the cells after it are not run", text)
+
+
+def exercise_of(id: str) -> Any:
+    """What the judge needs to know of an exercise.
+
+    Raises:
+        CourseError: no assignment has it.
+    """
+    from vae_course.authoring.assignment import load_assignment
+
+    for exercise in load_assignment(id.partition("_")[0]).exercises:
+        if exercise.id == id:
+            return exercise
+    raise CourseError(f"{id}: no assignment has such an exercise; compare with its text")
+
+
+def files_beside(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The files that a notebook finds in its folder, with their paths from there.
+
+    Links are left out, for they might lead anywhere.
+    """
+    room = MAX_FILES_MB * 2**20
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        room -= path.stat().st_size
+        if room >= 0:
+            yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
 class RefuseImpossibleScores(NbGraderPreprocessor):
@@ -375,3 +438,27 @@ def asked_verdict(grade: Any, comment: str | None) -> record.Verdict:
     is_blank = grade.auto_score == 0  # nbgrader scores only an untouched answer by itself
     verdict = record.human_verdict(grade.name, given, grade.max_score, is_blank, comment)
     return verdict | {"pending": given is None and not is_blank}
+
+
+EXECUTE = {"sandbox": ExecuteInSandbox, "process": SturdyExecute}
+"""How notebooks are run, by the name of the isolation."""
+
+
+def isolation_of(config: Any) -> str:
+    """How notebooks are run under this configuration; "" if by something that is not ours."""
+    used = config.Autograde.get("autograde_preprocessors") or ()
+    return next((name for name, execute in EXECUTE.items() if execute in used), "")
+
+
+def isolate(config: Any, isolation: str) -> None:
+    """Run notebooks otherwise than the configuration says.
+
+    Args:
+        config: nbgrader's, after `configure`.
+        isolation: a name in `EXECUTE`.
+    """
+    steps = config.Autograde.get("autograde_preprocessors") or ()
+    ours = tuple(EXECUTE.values())
+    config.Autograde.autograde_preprocessors = [
+        EXECUTE[isolation] if step in ours else step for step in steps
+    ]

@@ -282,3 +282,9 @@ def inert_markdown(text: str) -> str:
     text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
     text = re.sub(r"\](?=\((?!https?://|#|attachment:))", "] ", text)
     return re.sub(r"\](?=:)", "] ", text)
+
+
+def first_line(source: str) -> str:
+    """The first line of a cell, short, for a message that names the cell."""
+    lines = [line for line in source.split("\n") if line.strip()]
+    return plain(lines[0].strip().replace("`", "'"), 60) if lines else ""

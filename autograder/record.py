@@ -23,6 +23,9 @@ SCHEMA = 1
 VERDICT_MIME = "application/vnd.vae-course.verdict+json"
 """The same as `autograder.kernel.VERDICT_MIME`, which cannot be imported without torch."""
 
+SEED_VARIABLE = "AUTOGRADER_SEED"
+"""In the environment: what inputs are drawn from, in place of a fresh seed each time."""
+
 WORDS = (
     "pass",
     "partial",
@@ -48,7 +51,11 @@ TIMEOUT_ERROR = "CellTimeoutError"
 DEAD_KERNEL_ERROR = "DeadKernelError"
 NOT_RUN_ERROR = "CellNotRunError"
 IMPOSSIBLE_SCORE_ERROR = "ImpossibleScoreError"
-RUNNER_ERRORS = (TIMEOUT_ERROR, DEAD_KERNEL_ERROR, NOT_RUN_ERROR, IMPOSSIBLE_SCORE_ERROR)
+MEMORY_ERROR = "MemoryError"
+RUNNER_ERRORS = (
+    *(TIMEOUT_ERROR, DEAD_KERNEL_ERROR, NOT_RUN_ERROR, IMPOSSIBLE_SCORE_ERROR),
+    MEMORY_ERROR,
+)
 """What those who run a notebook write into a cell that they had to stop."""
 
 JUDGE_FAILED = (
@@ -215,14 +222,15 @@ def human_verdict(
     return verdict(id, 0.0, max_score, "manual", "A person will read and grade this answer.")
 
 
-def status_of(cells: Iterable[Cell], exercises: Iterable[Verdict]) -> str:
+def status_of(cells: Iterable[Cell], exercises: Sequence[Verdict]) -> str:
     """How the run of a submission went: a word of STATUSES."""
     if any(exercise["verdict"] == "grader_error" for exercise in exercises):
         return "grader_error"
     names = {error.get("ename") for cell in cells for error in errors(cell)}
     if DEAD_KERNEL_ERROR in names:
         return "crashed"
-    return "timed_out" if TIMEOUT_ERROR in names else "graded"
+    late = any(exercise["verdict"] == "timeout" for exercise in exercises)
+    return "timed_out" if late or TIMEOUT_ERROR in names else "graded"
 
 
 def submission(

@@ -82,6 +82,9 @@ def _by_hand(entry: Record) -> str:
 
 def remarks(records: Iterable[Record]) -> Iterator[str]:
     """What an instructor should know beyond the table, a line each."""
+    records = list(records)
+    if any(entry.get("isolation") == "process" for entry in records):
+        yield "Students' code ran without a sandbox, in the account of whoever started this."
     for entry in records:
         student = plain(entry["student"], 40)
         if entry["message"]:

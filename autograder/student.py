@@ -17,7 +17,7 @@ import linecache
 import random
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -27,6 +27,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 MAX_TENSOR_BYTES = 256 * 2**20
 """No answer of the course is larger; a tensor beyond it is refused, not copied."""
+
+OUT_OF_MEMORY = "It asked for more memory than a submission may use."
 
 MAX_DEPTH = 12
 """How deep a result may be nested. It also ends a list that holds itself."""
@@ -78,7 +80,7 @@ class StudentError(Exception):
 
     Attributes:
         kind: "missing" (no such name or method), "blank" (the stub's NotImplementedError), "result"
-            (see `unfit`), "error".
+            (see `unfit`), "timeout", "memory", "error".
         type: the name of the exception's class.
         message: its first line, printable characters only.
         where: the student's function that raised it, such as "VAE.forward"; "" if none was running.
@@ -379,6 +381,8 @@ class InProcessStudent:
             raise RuntimeError(error.message) if isinstance(error, StudentError) else error
         if isinstance(error, StudentError):
             raise error
+        if is_out_of_memory(error):
+            raise StudentError("memory", type(error).__name__, OUT_OF_MEMORY) from None
         where, line, is_innermost = self._locate(error)
         is_stub = isinstance(error, NotImplementedError) and is_innermost
         raise StudentError(
@@ -496,6 +500,34 @@ def isolated(seed: int = 0) -> Iterator[None]:
                 numpy.random.set_state(numpy_state)
 
 
+@contextlib.contextmanager
+def unchanged(namespace: MutableMapping[str, Any]) -> Iterator[None]:
+    """Put names, module modes and the number of threads back when the judging is done.
+
+    Random state and prints are seen to by `isolated`, around each call.
+    """
+    names = dict(namespace)
+    modes = [(part, part.training) for value in names.values() for part in _parts(value)]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)  # what a check finds must not depend on the machine
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for part, training in modes:
+            part.training = training
+        for name in namespace.keys() - names.keys():
+            del namespace[name]
+        namespace.update(names)
+
+
+def _parts(value: Any) -> list[nn.Module]:
+    """The modules in `value`; none if it is no module, or one whose `__init__` never ended."""
+    if not issubclass(type(value), nn.Module) or "_modules" not in vars(value):
+        return []
+    return list(value.modules())
+
+
 def _default_device() -> torch.device:
     try:
         return torch.get_default_device()
@@ -591,6 +623,11 @@ def _weighted(result: Any, cotangent: Any) -> Iterator[tuple[torch.Tensor, torch
         for part, weight in zip(result, cotangent, strict=True):
             if weight is not None:
                 yield from _weighted(part, weight)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether more memory was asked for than there is. PyTorch has no class of its own for that."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

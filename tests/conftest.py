@@ -53,7 +53,7 @@ CONFIG = """
 from autograder import nbgrader_plugin
 
 c = get_config()
-nbgrader_plugin.configure(c)
+nbgrader_plugin.configure(c, isolation="process")
 c.SturdyExecute.warm_up = ""  # the kernels need no torch
 """
 

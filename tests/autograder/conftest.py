@@ -1,20 +1,26 @@
-"""A notebook in miniature: the reference in one flat namespace, and the cells of a student."""
+"""A notebook in miniature: the reference in one flat namespace, and the cells of a student.
+
+With TEST_ISOLATION=sandbox in the environment the cells run in the sandbox, and the tests reach
+them over the wire.
+"""
 
 import ast
 import functools
 import importlib
 import inspect
 import linecache
+import os
 import textwrap
-from types import CodeType, SimpleNamespace
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from autograder.judge import judge
-from autograder.student import InProcessStudent
+from autograder.student import InProcessStudent, Student
 
-MODULES = ("probability", "autoencoder", "training", "vae")
+MODULES = ("errors", "files", "probability", "autoencoder", "training", "vae")
 PRELUDE = """
 import math
 import numpy as np
@@ -27,9 +33,9 @@ from torch.distributions import Normal, kl_divergence
 
 
 @functools.cache
-def _given_cells() -> tuple[CodeType, ...]:
-    """The reference's modules, as cells: without their imports of one another."""
-    cells = [compile(PRELUDE, "<prelude>", "exec")]
+def given_cells() -> tuple[tuple[str, str], ...]:
+    """The reference's modules, as cells: names and sources, without imports of one another."""
+    cells = [("prelude", PRELUDE)]
     for name in MODULES:
         module = importlib.import_module(f"vae_course.{name}")
         tree = ast.parse(inspect.getsource(module))
@@ -38,8 +44,13 @@ def _given_cells() -> tuple[CodeType, ...]:
             for node in tree.body
             if not (isinstance(node, ast.ImportFrom) and node.module in OTHERS)
         ]
-        cells.append(compile(tree, f"<{name}>", "exec"))
+        cells.append((name, ast.unparse(tree)))
     return tuple(cells)
+
+
+@functools.cache
+def _compiled(name: str, source: str):
+    return compile(source, f"<{name}>", "exec")
 
 
 OTHERS = {f"vae_course.{name}" for name in MODULES}
@@ -48,8 +59,8 @@ OTHERS = {f"vae_course.{name}" for name in MODULES}
 def notebook(*cells: str) -> dict:
     """The namespace of a notebook whose student wrote `cells` over the reference's answers."""
     namespace = {"__name__": "__main__"}
-    for code in _given_cells():
-        exec(code, namespace)
+    for name, source in given_cells():
+        exec(_compiled(name, source), namespace)
     for number, source in enumerate(cells):
         source = textwrap.dedent(source).strip() + "\n"
         name = f"<cell {number} {hash(source)}>"
@@ -69,11 +80,35 @@ def notebook_fixture():
 
 
 @pytest.fixture(scope="session")
-def judged():
+def student_of() -> Iterator[Callable[..., Student]]:
+    """The handle of a student who wrote some cells: student_of(*cells)."""
+    if os.environ.get("TEST_ISOLATION") != "sandbox":
+        yield lambda *cells: InProcessStudent(notebook(*cells))
+        return
+    from autograder.sandbox.outside import WarmParent
+    from autograder.sandbox.remote import RemoteStudent
+
+    sessions = []
+
+    def in_sandbox(*cells: str) -> Student:
+        if sessions:
+            sessions.pop().close()
+        sessions.append(warm.session())
+        for source in [*(source for _, source in given_cells()), *map(textwrap.dedent, cells)]:
+            outputs, _ = sessions[0].run_cell(source)
+            assert not any(output["output_type"] == "error" for output in outputs), outputs
+        return RemoteStudent(sessions[0])
+
+    with WarmParent() as warm:
+        yield in_sandbox
+
+
+@pytest.fixture(scope="session")
+def judged(student_of):
     """Judge `cells` on an exercise: judged(exercise_id, *cells, solutions=(...), seed=0)."""
 
     def run(exercise_id: str, *cells: str, solutions=(), points=6, seed=0):
         exercise = SimpleNamespace(id=exercise_id, points=points, solutions=solutions)
-        return judge(exercise, InProcessStudent(notebook(*cells)), seed)
+        return judge(exercise, student_of(*cells), seed)
 
     return run

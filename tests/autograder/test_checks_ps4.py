@@ -13,7 +13,6 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from autograder.judge import judge
-from autograder.student import InProcessStudent
 from vae_course import keras_fit, keras_layers, keras_model, keras_vae
 from vae_course.authoring.assignment import load_assignment
 
@@ -56,11 +55,11 @@ def home_of(solution: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def judged(notebook):
+def judged(student_of):
     def run(exercise: str, *cells: str, seed: int = 0, solutions=()):
         what = SimpleNamespace(id=f"ps4_{exercise}", points=EXERCISES[exercise])
         what.solutions = solutions
-        return judge(what, InProcessStudent(notebook(GIVEN, *cells)), seed)
+        return judge(what, student_of(GIVEN, *cells), seed)
 
     return run
 

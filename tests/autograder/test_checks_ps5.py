@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from autograder.judge import judge
-from autograder.student import InProcessStudent
 from vae_course import celeba_vae
 from vae_course.authoring.assignment import MACHINE, load_assignment
 
@@ -46,11 +45,11 @@ GIVEN = _cell()
 
 
 @pytest.fixture(scope="session")
-def judged(notebook):
+def judged(student_of):
     def run(exercise: str, *cells: str, seed: int = 0, solutions=()):
         what = SimpleNamespace(id=f"ps5_{exercise}", points=EXERCISES[exercise])
         what.solutions = solutions
-        return judge(what, InProcessStudent(notebook(GIVEN, *cells)), seed)
+        return judge(what, student_of(GIVEN, *cells), seed)
 
     return run
 

@@ -24,11 +24,11 @@ from autograder.student import (
 
 
 @pytest.fixture
-def student(notebook):
+def student(notebook, student_of):
     """student(source): the handle of a notebook with that cell."""
 
-    def make(source: str = "", **settings) -> InProcessStudent:
-        return InProcessStudent(notebook(source), **settings)
+    def make(source: str = "", **settings) -> Student:
+        return InProcessStudent(notebook(source), **settings) if settings else student_of(source)
 
     return make
 
@@ -334,9 +334,9 @@ def test_messages_are_one_printable_line(student):
     assert printable("a\x1b[2Jb\nc") == "a [2Jb c"
 
 
-def test_an_interrupt_passes_through(student):
+def test_an_interrupt_passes_through(notebook):
     with pytest.raises(KeyboardInterrupt):
-        student(ERRORS).call("stop")
+        InProcessStudent(notebook(ERRORS)).call("stop")
 
 
 def test_an_unguarded_reference_fails_as_itself(student):
