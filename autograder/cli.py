@@ -57,6 +57,13 @@ def grade(
         int | None,
         typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0),
     ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a Dask cluster that runs the submissions."),
+    ] = None,
     isolation: Annotated[
         Isolation | None,
         typer.Option(help="Where students' code runs. [default: as configured]"),
@@ -72,6 +79,7 @@ def grade(
     from autograder.course import Course, logged_to
     from autograder.grading import Grading
     from autograder.record import SEED_VARIABLE
+    from autograder.workers import Workers, cluster
 
     console = Console()
     folder = Course(course)
@@ -79,7 +87,11 @@ def grade(
         os.environ[SEED_VARIABLE] = str(seed)
         force = True
     where = isolation and isolation.value
-    grading = Grading(folder, assignment, student, json, force, timeout, where)
+    count = jobs or len(os.sched_getaffinity(0))
+    workers = Workers(count) if count > 1 and student is None else None
+    if scheduler is not None:
+        workers = cluster(scheduler)
+    grading = Grading(folder, assignment, student, json, force, timeout, where, workers)
     shown = report.with_progress(console, grading.run(), len(grading.students), assignment)
     with logged_to(folder.log_file(assignment)):
         try:

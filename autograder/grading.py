@@ -21,7 +21,10 @@ from nbgrader.utils import rmtree
 from autograder import record
 from autograder.course import LOG, ConversionError, Course, hash_of
 from autograder.nbgrader_plugin import (
+    READY,
+    ExecuteInSandbox,
     asked_verdict,
+    files_beside,
     graded_verdict,
     isolate,
     isolation_of,
@@ -29,6 +32,7 @@ from autograder.nbgrader_plugin import (
 )
 from autograder.notebooks import ReleasedCell, altered, grade_id, plain
 from autograder.record import Verdict
+from autograder.workers import Job, Ran, Workers
 from vae_course import files
 from vae_course.errors import CourseError, UsageError
 from vae_course.files import write_atomically
@@ -49,6 +53,7 @@ class Grading:
         force: grade again what did not change since it was graded.
         timeout: seconds that a cell may take, in place of the configured ones.
         isolation: "sandbox" or "process", in place of the configured one.
+        workers: run what is in a sandbox; by default one process does.
 
     Raises:
         UsageError: no such assignment, nobody handed it in, or not this student; or this machine
@@ -65,11 +70,13 @@ class Grading:
         force: bool = False,
         timeout: int | None = None,
         isolation: str | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.course, self.assignment, self.force = course, assignment, force
         self.sources = course.folder("source", assignment)
         self.students = chosen(course, assignment, student)
         self._whole_class = student is None
+        self._workers = workers
         self._timeout = timeout
         if timeout is not None:
             course.config.Execute.timeout = timeout
@@ -77,6 +84,7 @@ class Grading:
             isolate(course.config, isolation)
         self.isolation = isolation_of(course.config)
         _check_isolation(self.isolation)
+        self._limits = ExecuteInSandbox(config=course.config).limits()
         self.file = VerdictsFile(json_path or course.root / VERDICTS_FILE)
         self._state_path = course.own_folder / f"{assignment}.json"
         autograded = course.folder("autograded", assignment, "x").parents[1]
@@ -88,13 +96,38 @@ class Grading:
         """Grade, and give each submission's record as soon as it is there and written."""
         self._enter()
         done = []
-        for student in self.students:
-            graded = self._grade(student)
+        for student, ran in self._run_ahead():
+            graded = self._grade(student, ran)
             self.file.put([graded])
             done.append(graded)
             yield graded
         if self._whole_class:
             self.file.keep_only(self.assignment, self.students)
+
+    def _run_ahead(self) -> Iterator[tuple[str, dict[str, Ran] | Exception | None]]:
+        """Each student, with what came of the notebooks if workers ran them."""
+        if self._workers is None or self.isolation != "sandbox":
+            yield from ((student, None) for student in self.students)
+            return
+        with self._workers:
+            yield from self._workers.run((student, self._job(student)) for student in self.students)
+
+    def _job(self, student: str) -> Job | None:
+        """What a worker has to do for a student; None if that is nothing."""
+        folder = self.course.folder("submitted", self.assignment, student)
+        if not self.force and self._is_current(student, self._key(folder)):
+            return None
+        try:
+            submitted = read_submission(folder, sorted(self.released))
+        except CourseError:
+            return None  # it gets its record when its turn comes
+        ours = {path: data for path, data in files_beside(self.sources) if path[-6:] != ".ipynb"}
+        return Job(
+            {name: nbformat.writes(notebook) for name, notebook in submitted.items()},
+            self.released,
+            tuple((dict(files_beside(folder)) | ours).items()),
+            self._limits,
+        )
 
     def _enter(self) -> None:
         source = hash_of(self.sources)
@@ -117,7 +150,7 @@ class Grading:
         except MissingEntry:
             return False
 
-    def _grade(self, student: str) -> Record:
+    def _grade(self, student: str, ran: dict[str, Ran] | Exception | None) -> Record:
         folder = self.course.folder("submitted", self.assignment, student)
         try:
             submitted = read_submission(folder, sorted(self.released))
@@ -131,6 +164,9 @@ class Grading:
         key = self._key(folder)
         if self.force or not self._is_current(student, key):
             self._forget(student)
+            if isinstance(ran, Exception):
+                return self._grader_error(student, f"{type(ran).__name__}: {ran}", tampered)
+            READY.update({(student, name): one for name, one in (ran or {}).items()})
             try:
                 self.course.convert(Autograde, self.assignment, student)
             except ConversionError as error:

@@ -8,7 +8,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from traitlets import Integer, Unicode
 
 from autograder import notebooks, pages, record
 from autograder.notebooks import Cell, ReleasedCell
-from vae_course.errors import CourseError
+from autograder.workers import Job, Ran, run_submission
 
 Resources = dict[str, Any]
 Result = tuple[NotebookNode, Resources]
@@ -119,9 +119,12 @@ class _Recorded(NbGraderPreprocessor):
         where = resources["nbgrader"]
         return where["notebook"], where["assignment"], where["student"]
 
+    def _directory(self) -> Any:
+        return getattr(getattr(self.parent, "parent", None), "coursedir", None)
+
     def _source_notebook(self, resources: Resources) -> NotebookNode | None:
         """The instructor's notebook, if it can be had: the gradebook knows no tags and no order."""
-        directory = getattr(getattr(self.parent, "parent", None), "coursedir", None)
+        directory = self._directory()
         if directory is None:
             return None
         notebook, assignment, _ = self._place(resources)
@@ -252,7 +255,8 @@ class SturdyExecute(Execute):
 class ExecuteInSandbox(_Recorded):
     """Runs a notebook in the sandbox: see `autograder.execution`.
 
-    The hidden tests of a cell that asks the judge never enter the student's process.
+    The hidden tests of a cell that asks the judge never enter the student's process. Where a worker
+    has run the notebook already, what its cells showed is taken from `READY`.
     """
 
     memory_mb = Integer(3072, min=64, help="What a submission may use.").tag(config=True)
@@ -260,53 +264,61 @@ class ExecuteInSandbox(_Recorded):
     disk_mb = Integer(256, min=1, help="What it may write into a folder.").tag(config=True)
     cpu_seconds = Integer(1200, min=1, help="Processor time of a process.").tag(config=True)
 
-    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
-        # Here, for torch comes with it, and nbgrader's other commands need none.
-        from autograder import execution
-        from autograder.draw import submission_seed
-        from autograder.sandbox.outside import Limits, shared_warm_parent
-
+    def limits(self) -> dict[str, float]:
+        """The fields of `autograder.sandbox.jail.Limits`."""
         names = ("memory_mb", "processes", "disk_mb", "cpu_seconds")
-        chosen = {name: getattr(self, name) for name in names}
         seconds = self.config.Execute.get("timeout") or CELL_SECONDS
-        limits = Limits(cell_seconds=float(seconds), **chosen)
-        folder = Path(resources["metadata"]["path"])
-        seed = submission_seed()
-        with shared_warm_parent().session(limits) as session:
-            execution.start(session, seed, files_beside(folder))
-            execution.run_cells(nb.cells, session, exercise_of, seed, self._warn)
+        return {name: getattr(self, name) for name in names} | {"cell_seconds": float(seconds)}
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
+        notebook, _, student = self._place(resources)
+        ran = READY.pop((student, notebook), None)
+        code = [cell for cell in nb.cells if cell.cell_type == "code"]
+        if ran is None or ran.sources != [cell.source for cell in code]:
+            files = self._files(Path(resources["metadata"]["path"]), resources)
+            job = Job({notebook: nbformat.writes(nb)}, None, files, self.limits())
+            ran = run_submission(job)[notebook]
+        for count, (cell, outputs) in enumerate(zip(code, ran.outputs, strict=True), 1):
+            cell.execution_count = count
+            cell.outputs = [nbformat.from_dict(output) for output in outputs]
+        for warning in ran.warnings:
+            self.log.warning("%s: the cells after it are not run", warning)
         return nb, resources
 
-    def _warn(self, text: str) -> None:
-        self.log.warning("%s: the cells after it are not run", text)
+    def _files(self, folder: Path, resources: Resources) -> tuple[tuple[str, bytes], ...]:
+        """What stands beside the notebook, without what nbgrader copied from behind links."""
+        _, assignment, student = self._place(resources)
+        directory = self._directory()
+        if directory is None:
+            return files_beside(folder)
+        submitted = directory.format_path(directory.submitted_directory, student, assignment)
+        return files_beside(folder, links_in(Path(submitted)))
 
 
-def exercise_of(id: str) -> Any:
-    """What the judge needs to know of an exercise.
-
-    Raises:
-        CourseError: no assignment has it.
-    """
-    from vae_course.authoring.assignment import load_assignment
-
-    for exercise in load_assignment(id.partition("_")[0]).exercises:
-        if exercise.id == id:
-            return exercise
-    raise CourseError(f"{id}: no assignment has such an exercise; compare with its text")
+READY: dict[tuple[str, str], Ran] = {}
+"""By student and notebook: what workers have run and nobody has recorded yet."""
 
 
-def files_beside(folder: Path) -> Iterator[tuple[str, bytes]]:
+def files_beside(folder: Path, without: Collection[Path] = ()) -> tuple[tuple[str, bytes], ...]:
     """The files that a notebook finds in its folder, with their paths from there.
 
-    Links are left out, for they might lead anywhere.
+    Links are left out, for they might lead anywhere, and so is what lies at or below the paths in
+    `without`.
     """
-    room = MAX_FILES_MB * 2**20
+    found, room = [], MAX_FILES_MB * 2**20
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file():
+        place = path.relative_to(folder)
+        if path.is_symlink() or not path.is_file() or {place, *place.parents} & set(without):
             continue
         room -= path.stat().st_size
         if room >= 0:
-            yield path.relative_to(folder).as_posix(), path.read_bytes()
+            found.append((place.as_posix(), path.read_bytes()))
+    return tuple(found)
+
+
+def links_in(folder: Path) -> set[Path]:
+    """The symbolic links in a folder, by their paths from there."""
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink()}
 
 
 class RefuseImpossibleScores(NbGraderPreprocessor):

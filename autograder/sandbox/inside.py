@@ -56,16 +56,17 @@ def main() -> NoReturn:
     _warm_up()
     memory = _address_space()
     control.send(json.dumps({"ready": os.getpid()}).encode())
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a watch
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, 2**16, 2)
         if not request:
+            _bury()
             os._exit(0)  # without the farewells of a hundred libraries
         if os.fork() == 0:
             control.close()
             _watch(Limits(**json.loads(request)), memory, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+        _bury()
 
 
 def _warm_up() -> None:
@@ -92,9 +93,15 @@ def _address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * PAGE
 
 
+def _bury() -> None:
+    """Wait for the watches that have ended, so that their processor time is counted as ours."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def _watch(limits: Limits, memory: int, data: int, orders: int) -> NoReturn:
     """Make the child and see to it until it ends. Runs in a process of its own."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     anonymous = _resident(_status(os.getpid()))
     told = {"why": ""}
     try:

@@ -147,9 +147,12 @@ class WarmParent:
 
     def close(self) -> None:
         """End it, and whatever still runs in it."""
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
+        self._control.close()  # at which it ends by itself
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def __enter__(self) -> Self:
         return self
