@@ -172,6 +172,8 @@ class Grading:
             except ConversionError as error:
                 return self._grader_error(student, str(error), tampered)
         graded = self._collect(student, tampered)
+        if ran:
+            graded["cpu_seconds"] = round(sum(one.cpu_seconds for one in ran.values()), 3)
         if graded["status"] not in record.NOT_GRADED:
             self._state["graded"][student] = key
             self._save_state()

@@ -20,6 +20,7 @@ from typing import Any, Self
 import nbformat
 
 from autograder.notebooks import ReleasedCell, restore
+from autograder.sandbox.jail import die_with_parent
 from vae_course.errors import UsageError
 
 LOG = logging.getLogger("autograder.nbgrader")
@@ -55,11 +56,13 @@ class Ran:
         sources: what was run, by which the one who records knows that it is the same.
         outputs: for each of them, outputs as a notebook holds them.
         warnings: what an instructor should read in the log.
+        cpu_seconds: processor time of the student's process.
     """
 
     sources: list[str]
     outputs: list[list[dict[str, Any]]]
     warnings: list[str]
+    cpu_seconds: float = 0.0
 
 
 def run_submission(job: Job) -> dict[str, Ran]:
@@ -87,7 +90,8 @@ def run_submission(job: Job) -> dict[str, Ran]:
             execution.run_cells(cells, session, exercise_of, seed, warnings.append)
         code = [cell for cell in cells if cell.cell_type == "code"]
         outputs = [[dict(output) for output in cell.outputs] for cell in code]
-        done[name] = Ran([cell.source for cell in code], outputs, warnings)
+        spent = session.report.get("cpu_seconds", 0.0)
+        done[name] = Ran([cell.source for cell in code], outputs, warnings, spent)
     return done
 
 
@@ -215,6 +219,10 @@ def cluster(address: str) -> Workers:
 
 
 def _quiet_worker() -> None:
-    """Ctrl-C is for the one who asks: it ends its workers itself."""
+    """Ctrl-C is for the one who asks, who ends its workers itself, or takes them along."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+    started_by = multiprocessing.parent_process()
+    if started_by is not None and os.getppid() != started_by.pid:
+        os._exit(1)  # it ended before this one could ask to be told
     os.environ.setdefault("OMP_NUM_THREADS", "1")

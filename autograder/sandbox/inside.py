@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,7 +60,6 @@ def main() -> NoReturn:
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, 2**16, 2)
         if not request:
-            _bury()
             os._exit(0)  # without the farewells of a hundred libraries
         if os.fork() == 0:
             control.close()
@@ -94,7 +94,7 @@ def _address_space() -> int:
 
 
 def _bury() -> None:
-    """Wait for the watches that have ended, so that their processor time is counted as ours."""
+    """Let the watches that have ended go."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -178,11 +178,12 @@ def _see_to(
             told["why"] = "processes"
         if told["why"]:
             os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    _, status, spent = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         told["why"] = "cpu"
     report = {"why": told["why"], "code": code, "memory_mb": round(most / 2**20)}
+    report["cpu_seconds"] = spent.ru_utime + spent.ru_stime + time.process_time()
     with suppress(OSError):
         orders.send(json.dumps(report).encode())
 

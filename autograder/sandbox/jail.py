@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,13 @@ class Limits:
     disk_mb: int = 256
 
 
+def die_with_parent() -> None:
+    """Have this process killed when the one that started it ends, however it ends."""
+    if not sys.platform.startswith("linux"):
+        return
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "prctl")
+
+
 def hide() -> None:
     """Make this process unreadable for others of the same user: no ptrace, no /proc/<pid>/mem.
 
@@ -79,7 +87,7 @@ def enter(limits: Limits, memory_now: int) -> int | None:
         A descriptor on which the kernel asks before each new process: see `answer`. None where it
         cannot.
     """
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "prctl")
+    die_with_parent()
     _own_files(limits)
     _limit(limits, memory_now)
     _drop_capabilities()

@@ -4,9 +4,9 @@ with WarmParent() as warm, warm.session(Limits()) as session:
     outputs, late = session.run_cell("1 + 1")
 """
 
-import atexit
 import functools
 import json
+import multiprocessing.util
 import os
 import shutil
 import socket
@@ -169,7 +169,8 @@ def shared_warm_parent() -> WarmParent:
         NoSandbox: it cannot be started.
     """
     warm = WarmParent()
-    atexit.register(warm.close)
+    # Not atexit, which worker processes never come to.
+    multiprocessing.util.Finalize(None, warm.close, exitpriority=0)
     return warm
 
 
