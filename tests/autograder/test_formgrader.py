@@ -10,8 +10,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from nbgrader.api import MissingEntry
+
 from autograder.course import Course
 from autograder.grading import Grading
+from autograder.sandbox.outside import problem
 
 
 def free_port() -> int:
@@ -112,3 +116,33 @@ def test_the_class_is_shown_and_an_answer_can_be_scored(tiny_course, browser, tm
     graded = {entry["student"]: entry for entry in Grading(course, "tiny").run()}
     asked = graded["ada"]["exercises"][3]
     assert (asked["score"], asked["pending"]) == (1.5, False)
+
+
+@pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+def test_the_autograde_button_grades_in_the_sandbox(tiny_course, browser, tmp_path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    config = tiny_course.root / "nbgrader_config.py"
+    config.write_text(config.read_text().replace('isolation="process"', 'isolation="sandbox"'))
+    outside = tmp_path / "outside"
+    writes = f"open({str(outside)!r}, 'w').write('x')"
+    answer = f"try:\n    {writes}\nexcept OSError:\n    pass\n\n\ndef double(x):\n    return 2 * x"
+    tiny_course.hand_in("ada", tiny_course.solved(tiny_double=answer))
+    course = Course(tiny_course.root)
+    course.enter("tiny", tmp_path / "release")
+    wait = WebDriverWait(browser, 180)
+
+    def score() -> float | None:
+        with course.gradebook() as gradebook:
+            try:
+                return gradebook.find_grade("tiny_double", "tiny", "tiny", "ada").auto_score
+            except MissingEntry:
+                return None
+
+    with formgrader(tiny_course.root, tmp_path) as address:
+        browser.get(f"{address}/manage_submissions/tiny")
+        wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "td.autograde a"))
+        browser.find_element(By.CSS_SELECTOR, "td.autograde a").click()
+        wait.until(lambda _: score() is not None)
+    assert score() == 3 and not outside.exists()

@@ -1,4 +1,4 @@
-"""What holds for the handle and for checks in process holds in the sandbox: the same tests, there."""
+"""What holds for the handle and for checks in process holds in the sandbox, by the same tests."""
 
 import os
 import re
