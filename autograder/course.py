@@ -190,7 +190,8 @@ def hash_of(*paths: Path) -> str:
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+                entry = f"{file.relative_to(path)}\0{file.stat().st_size}\0"
+                digest.update(entry.encode(errors="surrogateescape"))  # names need not be UTF-8
                 digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -118,17 +118,28 @@ def verdict_outputs(verdict: Verdict) -> list[Any]:
 
 def clean_outputs(outputs: Sequence[Any]) -> list[Any]:
     """Outputs rebuilt from plain parts. What has not the form of one is left out."""
-    kept, room = [], MAX_OUTPUT_CHARACTERS
-    for output in outputs[:MAX_OUTPUTS]:
+    kept, left_out, room = [], [], MAX_OUTPUT_CHARACTERS
+    for output in outputs:
         made = _clean(output) if isinstance(output, dict) else None
         if made is None:
             continue
         room -= len(str(made))
-        if room < 0:
-            text = "[more was shown than is kept]\n"
-            return [*kept, new_output("stream", name="stdout", text=text)]
-        kept.append(made)
-    return kept
+        (kept if room >= 0 and len(kept) < MAX_OUTPUTS else left_out).append(made)
+    if not left_out:
+        return kept
+    text = "[more was shown than is kept]\n"
+    return [*kept, new_output("stream", name="stdout", text=text), *_costly(left_out)[:1]]
+
+
+def _costly(outputs: Sequence[Any]) -> list[Any]:
+    """In short, what costs a cell of tests its points, which must not get lost in a flood."""
+    return [
+        notebooks.error_output(output.ename[:100], output.evalue[:300])
+        if output.output_type == "error"
+        else new_output("stream", name="stderr", text=output.text[:300])
+        for output in outputs
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
 
 
 def _clean(output: dict[str, Any]) -> Any:

@@ -252,9 +252,11 @@ def alike(first: Any, second: Any, *, rtol: float = RTOL, atol: float = ATOL) ->
             alike(first[key], second[key], rtol=rtol, atol=atol) for key in first
         )
     if isinstance(first, int | float) and isinstance(second, int | float):
-        return math.isclose(first, second, rel_tol=rtol, abs_tol=atol) or (
-            first != first and second != second
-        )
+        try:
+            near = math.isclose(first, second, rel_tol=rtol, abs_tol=atol)
+        except OverflowError:  # a whole number that no float can hold
+            return first == second
+        return near or (first != first and second != second)
     return type(first) is type(second) and not isinstance(first, Ref) and first == second
 
 

@@ -335,7 +335,9 @@ def read_submission(folder: Path, names: Sequence[str]) -> dict[str, NotebookNod
     Raises:
         CourseError: none is there, or one is not a notebook.
     """
-    present = [name for name in names if (folder / f"{name}.ipynb").is_file()]
+    paths = {name: folder / f"{name}.ipynb" for name in names}
+    # A link might lead to somebody else's work.
+    present = [name for name, at in paths.items() if at.is_file() and not at.is_symlink()]
     if not present:
         others = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
         raise CourseError(

@@ -254,9 +254,10 @@ def heading_above(cells: Sequence[Cell], index: int) -> str:
     """The words of the nearest Markdown heading above a cell, or ""."""
     for cell in reversed(cells[:index]):
         if cell.cell_type == "markdown":
-            found = re.findall(r"^#{1,6}\s+(.+?)\s*#*$", cell.source, flags=re.MULTILINE)
-            if found:
-                return found[-1]
+            for line in reversed(cell.source.split("\n")):
+                marks, _, words = line.partition(" ")
+                if 1 <= len(marks) <= 6 and not marks.strip("#") and words.strip(" #"):
+                    return words.strip().rstrip("#").rstrip()
     return ""
 
 

@@ -180,7 +180,10 @@ def _see_to(
             os.kill(child, signal.SIGKILL)
     _, status, spent = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGXCPU:
+    # The first process of a namespace is spared every signal but SIGKILL, which is the kernel's
+    # last word about processor time.
+    used_up = spent.ru_utime + spent.ru_stime > 0.9 * limits.cpu_seconds
+    if not told["why"] and code == -signal.SIGKILL and used_up:
         told["why"] = "cpu"
     report = {"why": told["why"], "code": code, "memory_mb": round(most / 2**20)}
     report["cpu_seconds"] = spent.ru_utime + spent.ru_stime + time.process_time()

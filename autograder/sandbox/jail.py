@@ -19,7 +19,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_THREAD = 0x10000000, 0x20000000, 0x00010000
-_MS_NOSUID, _MS_NODEV = 2, 4
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 8, 32, 4096
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -88,6 +88,7 @@ def enter(limits: Limits, memory_now: int) -> int | None:
         cannot.
     """
     die_with_parent()
+    os.setsid()  # a signal to its own group must not reach the warm parent
     _own_files(limits)
     _limit(limits, memory_now)
     _drop_capabilities()
@@ -115,19 +116,22 @@ def _own_files(limits: Limits) -> None:
 
     The /proc that is there stays, for libraries look into /proc/self. It shows that processes
     outside exist. What they hold is out of reach: they belong to another user namespace, and the
-    watch, which does not, has made itself unreadable.
+    watch, which does not, has made itself unreadable. It cannot be written to: a student's process
+    that a grader run by root started has no capability, but it is still root by name, to whom
+    /proc/sys and the settings of other processes belong.
     """
     _check(_libc.unshare(_CLONE_NEWNS), "unshare")
     for folder in WRITABLE:
-        _mount(folder, f"size={limits.disk_mb}m,nr_inodes=16k,mode=700")
+        options = f"size={limits.disk_mb}m,nr_inodes=16k,mode=700"
+        _mount(folder, _MS_NOSUID | _MS_NODEV, options)
+    again = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    _mount("/proc", again)
     os.chdir(HOME)
 
 
-def _mount(folder: str, options: str) -> None:
-    flags = _MS_NOSUID | _MS_NODEV
-    _check(
-        _libc.mount(b"tmpfs", folder.encode(), b"tmpfs", flags, options.encode()), f"mount {folder}"
-    )
+def _mount(folder: str, flags: int, options: str = "") -> None:
+    done = _libc.mount(b"tmpfs", folder.encode(), b"tmpfs", flags, options.encode())
+    _check(done, f"mount {folder}")
 
 
 def _limit(limits: Limits, memory_now: int) -> None:
@@ -158,6 +162,11 @@ def _drop_capabilities() -> None:
 
 # System calls that a notebook has no use for, and a way out might: x86_64's number, aarch64's.
 _DENIED = {
+    # Memory that belongs to no process, so that nobody could count it.
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     "ptrace": (101, 117),
     "pivot_root": (155, 41),
     "chroot": (161, 51),

@@ -8,6 +8,7 @@ import functools
 import json
 import multiprocessing.util
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -30,7 +31,7 @@ from vae_course.errors import CourseError
 WARM_SECONDS = 300
 """How long the warm parent may take to start: on a cold disk, PyTorch is slow to load."""
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds from an interruption to the kill."""
 
 _HERE = Path(__file__).parent
@@ -200,7 +201,12 @@ class Session:
         message = {"do": "cell", "source": source, "graded": graded}
         answer, late = self.ask(message, time.monotonic() + self.limits.cell_seconds)
         found = answer.get("value")
-        return (found if isinstance(found, list) else []), late
+        if not isinstance(found, list):
+            # A cell of tests that shows nothing has passed them.
+            name = "KeyboardInterrupt" if late else "RuntimeError"
+            text = "The notebook's process could not run this cell."
+            found = [{"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}]
+        return found, late
 
     def seed(self, seed: int) -> None:
         """Start the notebook's random numbers from here, so that a run can be repeated."""
@@ -262,6 +268,8 @@ class Session:
         if why != "ended":
             self._order(b"k")
         self._channel.close()
+        if why == "ended" and not select.select([self._orders], [], [], GRACE)[0]:
+            self._order(b"k")  # it only hung up
         self._orders.settimeout(10)
         try:
             self.report = json.loads(self._orders.recv(2**16) or "{}")

@@ -16,7 +16,7 @@ import numpy
 import torch
 
 from autograder.sandbox.shell import Shell, make_shell, run_cell
-from autograder.sandbox.wire import Channel, Closed
+from autograder.sandbox.wire import Channel, Closed, WireError
 from autograder.student import Gradients, InProcessStudent, StudentError, unchanged
 
 VERBS = (
@@ -49,7 +49,13 @@ def serve(end: socket.socket) -> None:
             answer = desk.answer(channel.receive())
             if os.getpid() != me:
                 os._exit(0)  # a cell forked, and this is not the one that was asked
-            channel.send(answer)
+            try:
+                channel.send(answer)
+            except (TypeError, WireError) as error:
+                if isinstance(error, Closed):
+                    raise
+                words = f"The result cannot be looked at: {error}."  # nothing of it was sent
+                channel.send({"error": _error("result", "", words)})
         except Closed:
             return
 

@@ -16,12 +16,15 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from autograder.student import MAX_DEPTH, MAX_TENSOR_BYTES, Loader, Ref, Seed
+from autograder.student import MAX_DEPTH, MAX_TENSOR_BYTES, Loader, Ref, Seed, printable
 
-MAX_TEXT_BYTES = 32 * 2**20
+MAX_TEXT_BYTES = 24 * 2**20
 """Of a frame's JSON. The outputs of a cell, pictures included, are a few megabytes."""
 
 MAX_BLOB_BYTES = 2 * MAX_TENSOR_BYTES
+MAX_VALUES = 2**18
+"""In a message, one inside the other. More of them would take the reader seconds."""
+
 _HEADER = struct.Struct(">II")
 _PART = 2**20  # bytes to ask the socket for at once
 
@@ -43,10 +46,15 @@ def encode(message: dict[str, Any]) -> bytes:
 
     Raises:
         TypeError: it holds something that is no wire value.
-        WireError: it is too large.
+        WireError: it is too large, or nested too deep.
     """
     tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(_written(message, tensors), separators=(",", ":")).encode()
+    written = _written(message, tensors, _Budget())
+    try:
+        text = json.dumps(written, separators=(",", ":"), ensure_ascii=False)
+    except ValueError as error:  # a whole number of thousands of digits
+        raise WireError(str(error)) from None
+    text = text.encode(errors="replace")  # half a surrogate pair is no character
     blob = save(tensors) if tensors else b""
     if len(text) > MAX_TEXT_BYTES or len(blob) > MAX_BLOB_BYTES:
         raise WireError(f"a message of {len(text) + len(blob):,} bytes is too large")
@@ -61,13 +69,15 @@ def decode(text: bytes, blob: bytes) -> dict[str, Any]:
     """
     try:
         tensors = load(blob) if blob else {}
-        message = _read(json.loads(text), tensors)
+        message = _read(json.loads(text.decode()), tensors, _Budget())
     except WireError:
         raise
     except Exception as error:  # json and safetensors have many ways to say no
         raise WireError(f"{type(error).__name__}") from None
     if not isinstance(message, dict):
         raise WireError("a message is a dict")
+    if tensors:
+        raise WireError("a tensor that stands nowhere")
     return message
 
 
@@ -75,12 +85,25 @@ def decode(text: bytes, blob: bytes) -> dict[str, Any]:
 _LIST, _TUPLE, _DICT, _TENSOR, _REF, _SEED, _LOADER = "ltdTRSL"
 
 
-def _written(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
-    if depth > MAX_DEPTH + 4:
-        raise WireError("nested too deep")
+class _Budget:
+    """Counts the values of a message."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def take(self, depth: int) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise WireError("too many values")
+        if depth > MAX_DEPTH + 4:
+            raise WireError("nested too deep")
+
+
+def _written(value: Any, tensors: dict[str, torch.Tensor], budget: _Budget, depth: int = 0) -> Any:
+    budget.take(depth)
 
     def inner(item: Any) -> Any:
-        return _written(item, tensors, depth + 1)
+        return _written(item, tensors, budget, depth + 1)
 
     match value:
         case None | bool() | int() | float() | str():
@@ -102,21 +125,23 @@ def _written(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> An
             return [_LIST, *map(inner, value)]
         case tuple():
             return [_TUPLE, *map(inner, value)]
-        case dict():
+        case dict() if all(isinstance(key, str | int) for key in value):
             return [_DICT, *([inner(key), inner(item)] for key, item in value.items())]
     raise TypeError(f"a {type(value).__name__} cannot cross")
 
 
-def _read(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
-    if depth > MAX_DEPTH + 4:
-        raise WireError("nested too deep")
-    if value is None or isinstance(value, bool | int | float | str):
+def _read(value: Any, tensors: dict[str, torch.Tensor], budget: _Budget, depth: int = 0) -> Any:
+    budget.take(depth)
+    if isinstance(value, str):
+        value.encode()  # JSON can spell half a surrogate pair, which could not be written to a file
+        return value
+    if value is None or isinstance(value, bool | int | float):
         return value
     if not isinstance(value, list) or not value:
         raise WireError("no wire value")
 
     def inner(item: Any) -> Any:
-        return _read(item, tensors, depth + 1)
+        return _read(item, tensors, budget, depth + 1)
 
     kind, *parts = value
     match kind, parts:
@@ -125,19 +150,29 @@ def _read(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
         case "t", _:
             return tuple(inner(part) for part in parts)
         case "d", _:
+            if not all(isinstance(part, list) and len(part) == 2 for part in parts):
+                raise WireError("no pair")
             pairs = [(inner(key), inner(item)) for key, item in parts]
             if not all(isinstance(key, str | int) for key, _ in pairs):
                 raise WireError("no key")
-            return dict(pairs)
+            if len(found := dict(pairs)) < len(pairs):
+                raise WireError("a key twice")
+            return found
         case "T", [int(number)]:
-            return tensors[str(number)]
+            # Each once, or a few bytes could stand for any number of large tensors.
+            return _sound(tensors.pop(str(number)))
         case "R", [int(key), str(name)]:
-            return Ref(key, name)
+            return Ref(key, printable(name, 100))
         case "S", [int(seed)]:
             return Seed(seed)
         case "L", [images, labels, int(size), bool(shuffle), int(seed)]:
             return Loader(inner(images), inner(labels), size, shuffle, seed)
     raise WireError("no wire value")
+
+
+def _sound(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor whose bits mean something: the byte of a bool can hold more than 0 and 1."""
+    return tensor.view(torch.uint8) != 0 if tensor.dtype is torch.bool else tensor
 
 
 class Channel:
@@ -187,7 +222,10 @@ class Channel:
         text_end = _HEADER.size + text_length
         self._fill(text_end + blob_length, deadline)
         frame, self._came = self._came, bytearray()
-        return decode(bytes(frame[_HEADER.size : text_end]), bytes(frame[text_end:]))
+        with memoryview(frame) as view:
+            text, blob = bytes(view[_HEADER.size : text_end]), bytes(view[text_end:])
+        del frame
+        return decode(text, blob)
 
     def _fill(self, count: int, deadline: float | None) -> None:
         """Wait until so many bytes have come. What came stays if the deadline passes."""
