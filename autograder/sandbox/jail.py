@@ -121,16 +121,26 @@ def _own_files(limits: Limits) -> None:
     /proc/sys and the settings of other processes belong.
     """
     _check(_libc.unshare(_CLONE_NEWNS), "unshare")
+    # Programs may lie below a folder that is about to be covered, as in /tmp/course/.venv.
+    covered = [
+        (place, os.open(place, os.O_PATH))
+        for place in dict.fromkeys(map(os.path.realpath, (sys.base_prefix, sys.prefix)))
+        if place.startswith(tuple(f"{folder}/" for folder in WRITABLE))
+    ]
     for folder in WRITABLE:
         options = f"size={limits.disk_mb}m,nr_inodes=16k,mode=700"
         _mount(folder, _MS_NOSUID | _MS_NODEV, options)
+    for place, opened in covered:
+        os.makedirs(place)
+        _mount(place, _MS_BIND, source=f"/proc/self/fd/{opened}")
+        os.close(opened)
     again = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
     _mount("/proc", again)
     os.chdir(HOME)
 
 
-def _mount(folder: str, flags: int, options: str = "") -> None:
-    done = _libc.mount(b"tmpfs", folder.encode(), b"tmpfs", flags, options.encode())
+def _mount(folder: str, flags: int, options: str = "", source: str = "tmpfs") -> None:
+    done = _libc.mount(source.encode(), folder.encode(), b"tmpfs", flags, options.encode())
     _check(done, f"mount {folder}")
 
 

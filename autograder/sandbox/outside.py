@@ -307,6 +307,7 @@ def command(control: int) -> list[str]:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     processors = "/sys/devices/system/cpu"
     arguments += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", processors, processors]
+    arguments += ["--tmpfs", "/tmp"]  # first, for Python may lie in it
     for prefix in dict.fromkeys(map(os.path.realpath, (sys.base_prefix, sys.prefix))):
         if not prefix.startswith("/usr/"):
             arguments += ["--ro-bind", prefix, prefix]
@@ -315,7 +316,7 @@ def command(control: int) -> list[str]:
         place = _INSIDE if folder == _HERE.parent else f"{_INSIDE}/{_HERE.name}"
         for name in names:
             arguments += ["--ro-bind", str(folder / name), f"{place}/{name}"]
-    arguments += ["--dir", HOME, "--tmpfs", "/tmp", "--chdir", "/"]
+    arguments += ["--dir", HOME, "--chdir", "/"]
     arguments += ["--remount-ro", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/"]
     python = sys.executable
     return [*arguments, "--", python, "-B", "-m", "autograder.sandbox.inside", str(control)]
