@@ -228,6 +228,8 @@ def in_kernel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list]:
     with pytest.MonkeyPatch.context() as patch:
         # Where it is set, a kernel leaves the descriptors alone.
         patch.delenv("PYTEST_CURRENT_TEST", raising=False)
+        for name in ("COLUMNS", "LINES"):  # of the terminal this is run in: tqdm fills it
+            patch.delenv(name, raising=False)
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.chdir(folder)
         Execute(timeout=60).preprocess(notebook, {"metadata": {"path": str(folder)}})
