@@ -13,8 +13,10 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from IPython.display import Image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
@@ -38,6 +40,10 @@ TERM_LABELS = {
 def _picture(figure: Figure, alt: str) -> Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    return _shown(buffer, alt)
+
+
+def _shown(buffer: io.BytesIO, alt: str) -> Image:
     # As metadata, because the IPython in Colab knows no argument `alt`.
     return Image(data=buffer.getvalue(), format="png", metadata={"alt": alt})
 
@@ -73,28 +79,37 @@ def _draw_grid(
     gap = max(2, -(-6 // zoom))
     starts = range(0, len(images), columns)
     heads = [-(-27 // zoom) if any(captions[s : s + columns]) else gap for s in starts]
-    sheet = torch.ones(sum(heads) + len(starts) * height, columns * (width + gap) - gap, 3)
-    drawn_height, drawn_width = (zoom * side / DOTS_PER_INCH for side in sheet.shape[:2])
-    left = 1.25 if row_labels else 0.1
-    size = max(left + drawn_width + 0.1, 0.09 * len(title)), drawn_height + 0.45
-    figure = Figure(figsize=size)
-    box = left / size[0], 0.05 / size[1], drawn_width / size[0], drawn_height / size[1]
-    axes = figure.add_axes(box)
-    bottom = 0
+    drawn_width = zoom * (columns * (width + gap) - gap)
+    drawn_height = zoom * (sum(heads) + len(starts) * height)
+    left = 125 if row_labels else 10
+    size = max(left + drawn_width + 10, 9 * len(title)), drawn_height + 45
+    figure = Figure(figsize=[side / DOTS_PER_INCH for side in size], dpi=DOTS_PER_INCH)
+    figure.suptitle(title, y=1 - 12 / size[1], va="top", fontsize=11)
+    places = []
+    top = 40
     for row, (start, head) in enumerate(zip(starts, heads, strict=True)):
-        top, bottom = bottom + head, bottom + head + height
-        for column, image in enumerate(images[start : start + columns]):
-            x = column * (width + gap)
-            sheet[top:bottom, x : x + width] = image.permute(1, 2, 0)
+        top += zoom * head
+        for column in range(len(images[start : start + columns])):
+            x = left + column * zoom * (width + gap)
+            places.append((top, x))
             for caption in captions[start + column :][:1]:
-                axes.text(x + width / 2, top - 1, caption, ha="center", va="bottom", fontsize=9)
+                middle = x + zoom * width / 2, size[1] - top + zoom / 2
+                figure.text(*middle, caption, transform=None, ha="center", va="bottom", size=9)
         if row_labels:
-            middle = (top + bottom) / 2
-            axes.text(-9 / zoom, middle, row_labels[row], ha="right", va="center", fontsize=10)
-    axes.imshow(sheet.numpy(), aspect="auto", interpolation="nearest")
-    axes.set_axis_off()
-    figure.suptitle(title, y=1 - 0.12 / size[1], va="top", fontsize=11)
-    return _picture(figure, alt)
+            middle = left - 9, size[1] - top - zoom * height / 2
+            figure.text(*middle, row_labels[row], transform=None, ha="right", va="center")
+        top += zoom * height
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    page = torch.tensor(np.asarray(canvas.buffer_rgba()))[..., :3]
+    # By hand, for matplotlib enlarges in double precision, which takes a hundred megabytes.
+    pixels = (255 * images).round().to(torch.uint8).movedim(1, -1)
+    pixels = pixels.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
+    for (y, x), block in zip(places, pixels, strict=True):
+        page[y : y + zoom * height, x : x + zoom * width] = block
+    buffer = io.BytesIO()
+    imsave(buffer, page.numpy(), format="png")
+    return _shown(buffer, alt)
 
 
 def plot_images(

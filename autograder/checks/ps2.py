@@ -900,7 +900,12 @@ def _outputs(vae: Module, x: Tensor, **source) -> list:
 
 
 def _decoded(vae: Module, z: Tensor) -> Tensor:
-    return expect.needed(vae.call("decode", z), (len(z), 1, 28, 28), "what `decode` gives")
+    """The images of a few codes, or of many: then a part at a time, for the memory's sake."""
+    parts = [
+        expect.needed(vae.call("decode", part), (len(part), 1, 28, 28), "what `decode` gives")
+        for part in z.split(120)
+    ]
+    return torch.cat(parts)
 
 
 def _warm(vae: Module, draw: Draw, latent_dim: int) -> None:
@@ -919,7 +924,7 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
     compared with `decode` of codes that the judge draws from the mu and log_var that `encode`
     gives.
     """
-    copies = 150
+    passes, copies = 5, 30  # all at once, their graph would take a hundred megabytes
     _warm(vae, draw, 3)
     mu = draw.normal(4, 3)
     log_var = torch.tensor([-5.0, -2.5, 0.0, 2.0])[:, None].expand(4, 3)
@@ -929,11 +934,16 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
         return problem
     mu, log_var = encoded
     batch = images.repeat(copies, 1, 1, 1)
-    x_hat = expect.needed(_outputs(vae, batch, seed=draw.seed())[0], batch.shape, "`x_hat`")
-    noise = draw.normal(copies, 4, 3)
+    x_hat = torch.cat(
+        [
+            expect.needed(_outputs(vae, batch, seed=draw.seed())[0], batch.shape, "`x_hat`")
+            for _ in range(passes)
+        ]
+    )
+    noise = draw.normal(passes * copies, 4, 3)
     right = _decoded(vae, (mu + (log_var / 2).exp() * noise).flatten(0, 1))
     centre = _decoded(vae, mu)
-    got, want = (_scatter(side.view(copies, *images.shape), centre) for side in (x_hat, right))
+    got, want = (_scatter(side.view(-1, *images.shape), centre) for side in (x_hat, right))
     ratio = got / want
     if float(ratio.max()) < 1e-6:
         return "In a forward pass `x_hat` is always the same: nothing is drawn from the posterior."

@@ -155,6 +155,7 @@ def _see_to(
     for asks in asking:
         poll.register(asks, select.POLLIN)
     most = 0
+    alone = bool(asking)  # as long as the child has not asked for another process
     while True:
         ready = dict(poll.poll(LOOK_EVERY * 1000))
         if ended in ready:
@@ -167,7 +168,11 @@ def _see_to(
                 os.kill(child, signal.SIGKILL)
                 if not order:
                     poll.unregister(orders)
-        used, processes = _uses(anonymous, limits.processes + SLACK)
+        alone = alone and not any(asks in ready for asks in asking)
+        if alone:
+            used, processes = max(0, _resident(_status(child)) - anonymous), 1
+        else:
+            used, processes = _uses(anonymous, limits.processes + SLACK)
         for asks in asking:
             if ready.get(asks, 0) & select.POLLIN:
                 jail.answer(asks, processes < limits.processes)
@@ -215,7 +220,8 @@ def _uses(anonymous: int, enough: int) -> tuple[int, int]:
 def _status(process: int) -> dict[str, list[str]]:
     """What the kernel says of a process; nothing, if it is gone."""
     try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        with open(f"/proc/{process}/status", "rb", buffering=0) as file:
+            lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return {}
     return {name: values.split() for name, _, values in (line.partition(":") for line in lines)}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from IPython.display import Image
 from matplotlib import image as matplotlib_image
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
 
 from vae_course.plots import (
@@ -93,12 +94,12 @@ def test_values_keep_their_meaning_from_picture_to_picture():
 
 def test_captions_and_titles_are_drawn(monkeypatch):
     drawn = []
-    text = Axes.text
+    text = Figure.text
     monkeypatch.setattr(
-        Axes, "text", lambda self, x, y, s, **kw: drawn.append(s) or text(self, x, y, s, **kw)
+        Figure, "text", lambda self, x, y, s, **kw: drawn.append(s) or text(self, x, y, s, **kw)
     )
     picture = plot_images(dark_images(3), "Three", captions=torch.tensor([7, 2, 1]).tolist())
-    assert drawn == ["7", "2", "1"]
+    assert drawn == ["Three", "7", "2", "1"]
     check(picture, "Three", "7, 2, 1")
     drawn.clear()
     some = plot_images(dark_images(4), "Four", captions=["a", "", "", "b"])
@@ -107,16 +108,16 @@ def test_captions_and_titles_are_drawn(monkeypatch):
     assert "captioned" not in none.metadata["alt"]
     drawn.clear()
     check(plot_interpolations(dark_images(10).view(2, 5, 1, 28, 28), "Walk"), "Walk", "2 rows of 5")
-    assert [word for word in drawn if word] == ["start", "end"]
+    assert [word for word in drawn if word] == ["Walk", "start", "end"]
     drawn.clear()
     named = plot_interpolations(
         dark_images(6).view(2, 3, 1, 28, 28), "Steps", ["-1", "+0", "+1"], ["Hat", "Smile"]
     )
     check(named, "Steps", "2 rows of 3", "-1, +0, +1", "Hat, Smile")
-    assert [word for word in drawn if word] == ["-1", "+0", "+1", "Hat", "Smile"]
+    assert [word for word in drawn if word] == ["Steps", "-1", "+0", "+1", "Hat", "Smile"]
     drawn.clear()
     check(plot_reconstructions(dark_images(3), dark_images(3), "Again"), "Again", "3")
-    assert drawn == ["input", "reconstruction"]
+    assert drawn == ["Again", "input", "reconstruction"]
 
 
 def test_reconstructions_and_interpolations_are_grids():
