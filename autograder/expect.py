@@ -163,7 +163,7 @@ def same(first: Any, second: Any, otherwise: str) -> str | None:
 
 def different(first: Any, second: Any, otherwise: str) -> str | None:
     """Two results differ; `otherwise` is the whole message."""
-    return otherwise if alike(first, second, rtol=0, atol=0) else None
+    return otherwise if alike(first, second, rtol=0, atol=0, nan=True) else None
 
 
 def estimate(got: Tensor, want: Tensor, standard_error: Tensor, what: str) -> str | None:
@@ -237,26 +237,32 @@ def kinks_at_zero(curves: Tensor) -> float:
     return float((above / below)[crossing].median()) if crossing.any() else 1.0
 
 
-def alike(first: Any, second: Any, *, rtol: float = RTOL, atol: float = ATOL) -> bool:
-    """Whether two wire values are equal, tensors and numbers within a tolerance."""
+def alike(
+    first: Any, second: Any, *, rtol: float = RTOL, atol: float = ATOL, nan: bool = False
+) -> bool:
+    """Whether two wire values are equal, tensors and numbers within a tolerance.
+
+    NaN is equal to nothing, or, with `nan`, to NaN.
+    """
+    settings = {"rtol": rtol, "atol": atol, "nan": nan}
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return first.shape == second.shape and torch.allclose(
-            first.double(), second.double(), rtol=rtol, atol=atol, equal_nan=True
+            first.double(), second.double(), rtol=rtol, atol=atol, equal_nan=nan
         )
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(
-            alike(a, b, rtol=rtol, atol=atol) for a, b in zip(first, second, strict=True)
+            alike(a, b, **settings) for a, b in zip(first, second, strict=True)
         )
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(
-            alike(first[key], second[key], rtol=rtol, atol=atol) for key in first
+            alike(first[key], second[key], **settings) for key in first
         )
     if isinstance(first, int | float) and isinstance(second, int | float):
         try:
             near = math.isclose(first, second, rel_tol=rtol, abs_tol=atol)
         except OverflowError:  # a whole number that no float can hold
             return first == second
-        return near or (first != first and second != second)
+        return near or (nan and first != first and second != second)
     return type(first) is type(second) and not isinstance(first, Ref) and first == second
 
 

@@ -105,7 +105,7 @@ def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
     once = ask(seed=1, generator=Seed(11))
     again = ask(seed=2, generator=Seed(11))
     other = ask(seed=1, generator=Seed(12))
-    return expect.same(
+    return expect.first(_is_drawn(draw, what) for draw in (once, again, other)) or expect.same(
         once,
         again,
         f"With equal generators, {what} differs from call to call. Is the generator handed on to "
@@ -120,12 +120,21 @@ def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
 
 def draws_afresh(ask: Callable[..., Any], what: str) -> str | None:
     """`ask(seed=...)` differs from seed to seed: nothing is frozen inside."""
-    return expect.different(
-        ask(seed=1),
-        ask(seed=2),
+    once, again = ask(seed=1), ask(seed=2)
+    return expect.first(_is_drawn(draw, what) for draw in (once, again)) or expect.different(
+        once,
+        again,
         f"{expect.upper(what)} is the same at every call. Is there any randomness in it, and is no "
         "seed set inside?",
     )
+
+
+def _is_drawn(value: Any, what: str) -> str | None:
+    """It is something of which one can say that it was drawn: numbers, or tensors of them."""
+    if isinstance(value, tuple | list) and value:
+        return expect.first(_is_drawn(part, what) for part in value)
+    number = expect.as_number(value)
+    return expect.finite(value if number is None else torch.tensor(number), what)
 
 
 def keeps_modes(model: Module, act: Callable[[], Any], what: str) -> str | None:

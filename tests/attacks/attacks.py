@@ -625,6 +625,27 @@ answers(
     ),
 )
 answers(
+    "image_by_the_nearest_code",
+    "score",
+    "an autoencoder that remembers each image under its code",
+    ps1_autoencoder=WRONG["ps1_autoencoder"]
+    .replace(
+        "        return self.decoder(0 * z)",
+        """        drawn = self.decoder(0 * z)
+        if not hasattr(self, "codes"):
+            return drawn
+        return drawn * 0 + self.seen[torch.cdist(z.detach(), self.codes).argmin(1)]""",
+    )
+    .replace(
+        "        return self.encoder(x)",
+        """        z = self.encoder(x)
+        if len(x) > 1:
+            object.__setattr__(self, "seen", x.detach().clone())
+            object.__setattr__(self, "codes", z.detach().clone())
+        return z""",
+    ),
+)
+answers(
     "image_in_the_bits",
     "score",
     "an autoencoder that hides the image in those bits of its code that rounding leaves",
