@@ -92,13 +92,15 @@ def grade(
     if scheduler is not None:
         workers = cluster(scheduler)
     grading = Grading(folder, assignment, student, json, force, timeout, where, workers)
-    shown = report.with_progress(console, grading.run(), len(grading.students), assignment)
+    total, reasons = len(grading.students), grading.reasons
+    shown = report.with_progress(console, grading.run(), total, assignment, reasons)
     with logged_to(folder.log_file(assignment)):
         try:
             records = list(shown)
         except KeyboardInterrupt:  # caught here: Typer would end without a word
             raise Stopped(STOPPED) from None
     report.show(console, records)
+    console.print(Text(f"Graded: {report.reasons_line(reasons.values())}"), soft_wrap=True)
     console.print(Text(f"Records: {grading.file.path}"), soft_wrap=True)
     if any(entry["status"] in record.NOT_GRADED for entry in records):
         raise typer.Exit(1)
@@ -113,12 +115,13 @@ def feedback(
     """Write a page for each student: score and message of each exercise, no hidden test."""
     from autograder import report
     from autograder.course import Course, logged_to
+    from autograder.notebooks import plain
 
     folder = Course(course)
     with logged_to(folder.log_file(assignment)):
         pages = list(report.write_feedback(folder, assignment, student))
     for page in pages:
-        print(page)
+        print(plain(page))
 
 
 @app.command()

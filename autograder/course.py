@@ -19,6 +19,7 @@ from traitlets import Any as AnyTrait
 from traitlets.config import Config, LoggingConfigurable, PyFileConfigLoader
 
 from autograder import nbgrader_plugin
+from autograder.intake import is_plain_file
 from autograder.notebooks import plain
 from vae_course.errors import CourseError, UsageError
 
@@ -189,11 +190,18 @@ def hash_of(*paths: Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
+            if is_plain_file(file) and "__pycache__" not in file.parts:
                 entry = f"{file.relative_to(path)}\0{file.stat().st_size}\0"
                 digest.update(entry.encode(errors="surrogateescape"))  # names need not be UTF-8
                 digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+class _PlainFormatter(logging.Formatter):
+    """Files and students have names that would move the cursor of whoever reads the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record), 10**6)
 
 
 @contextlib.contextmanager
@@ -211,7 +219,7 @@ def logged_to(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror}); check that the course's folder "
             "is yours to write"
         ) from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
     root, level = logging.getLogger(), LOG.level
     root.addHandler(handler)
     LOG.setLevel(logging.INFO)

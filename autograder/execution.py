@@ -22,6 +22,9 @@ MAX_OUTPUTS = 500
 MAX_OUTPUT_CHARACTERS = 12 * 2**20
 """Of one cell, pictures included."""
 
+MAX_LEFT = 2**27
+"""Bytes of files that a notebook leaves for the next one."""
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 LOST_WORDS = {
@@ -56,7 +59,9 @@ def run_cells(
     lost = ""
     torch.set_num_threads(1)  # what a check finds must not depend on the machine
     for cell in cells:
-        if cell.cell_type != "code":
+        if cell.cell_type == "code":
+            cell.outputs = []  # who knows what those that it was handed in with are
+        if not notebooks.is_run(cell):
             continue
         if lost:
             if notebooks.is_machine_graded(cell):
@@ -73,18 +78,32 @@ def run_cells(
         if session.lost:
             where = f"in the cell that begins `{notebooks.first_line(cell.source)}`"
             lost = f"Not run: {_what(session.lost)} before this, {where}."
-            on_loss(f"{_what(session.lost)}, {where}")
+            on_loss(f"{_what(session.lost)}, {where}: the cells after it are not run")
 
 
 def _what(loss: Lost) -> str:
     return LOST_WORDS.get(loss.why, f"the notebook's process ended ({loss.detail})")
 
 
-def start(session: Session, seed: int, files: Iterable[tuple[str, bytes]] = ()) -> None:
+def start(
+    session: Session,
+    seed: int,
+    files: Iterable[tuple[str, bytes]] = (),
+    on_problem: Callable[[str], None] = lambda text: None,
+) -> None:
     """Put the submission's files in place, and the random numbers at their start."""
     for path, content in files:
-        session.put(path, content)
+        if problem := session.put(path, content):
+            on_problem(f"{notebooks.plain(path, 200)} is not there for the notebook ({problem})")
     session.seed(seed)
+
+
+def left_behind(session: Session) -> dict[str, bytes]:
+    """The files that a notebook leaves for the next one of its submission."""
+    try:
+        return session.files(MAX_LEFT)
+    except Lost:
+        return {}
 
 
 def _shown(cell: Cell, session: Session) -> list[Any]:

@@ -6,7 +6,7 @@ gets its record, and the next one is graded.
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,15 +16,16 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import rmtree
 
 from autograder import record
 from autograder.course import LOG, ConversionError, Course, hash_of
+from autograder.intake import beside, fingerprint, is_plain_file, rebuilt, taken_in
 from autograder.nbgrader_plugin import (
     READY,
     ExecuteInSandbox,
     asked_verdict,
-    files_beside,
     graded_verdict,
     isolate,
     isolation_of,
@@ -40,6 +41,13 @@ from vae_course.files import write_atomically
 Record = dict[str, Any]
 
 VERDICTS_FILE = "verdicts.json"
+
+MAX_NOTEBOOK_MB = 32
+MAX_CELLS = 20_000
+"""Of a submitted notebook. One of the course has no 100 cells, and some MB of pictures."""
+
+SPENT = ("cpu_seconds", "seconds")
+"""What running a submission took, where a worker ran it: the fields of `Ran`, and of a record."""
 
 
 class Grading:
@@ -77,7 +85,6 @@ class Grading:
         self.students = chosen(course, assignment, student)
         self._whole_class = student is None
         self._workers = workers
-        self._timeout = timeout
         if timeout is not None:
             course.config.Execute.timeout = timeout
         if isolation is not None:
@@ -91,6 +98,8 @@ class Grading:
         _check_writable(course.root, self.file.path.parent, *filter(Path.exists, [autograded]))
         self._state = _read_state(self._state_path)
         self._previous = self.file.of(assignment)
+        self.reasons: dict[str, str] = {}
+        """Why each submission was graded, as soon as it is; "" if nothing had changed."""
 
     def run(self) -> Iterator[Record]:
         """Grade, and give each submission's record as soon as it is there and written."""
@@ -115,18 +124,22 @@ class Grading:
     def _job(self, student: str) -> Job | None:
         """What a worker has to do for a student; None if that is nothing."""
         folder = self.course.folder("submitted", self.assignment, student)
-        if not self.force and self._is_current(student, self._key(folder)):
+        if not self._reason(student, self._key(folder)):
             return None
         try:
             submitted = read_submission(folder, sorted(self.released))
         except CourseError:
             return None  # it gets its record when its turn comes
-        ours = {path: data for path, data in files_beside(self.sources) if path[-6:] != ".ipynb"}
+        kept = Autograde(config=self.course.config).exclude_overwriting.get(self.assignment, ())
+        ignored = CourseDirectory(config=self.course.config).ignore
+        ours = {at: path for at, path in beside(self.sources, ignored).items() if at not in kept}
+        files = taken_in(folder, self.sources, ignored) | ours
         return Job(
             {name: nbformat.writes(notebook) for name, notebook in submitted.items()},
             self.released,
-            tuple((dict(files_beside(folder)) | ours).items()),
+            tuple((at, path.read_bytes()) for at, path in files.items()),
             self._limits,
+            given=frozenset(ours),
         )
 
     def _enter(self) -> None:
@@ -162,7 +175,11 @@ class Grading:
             for id in altered(self.released[name], notebook.cells)
         ]
         key = self._key(folder)
-        if self.force or not self._is_current(student, key):
+        self.reasons[student] = self._reason(student, key)
+        if not self.reasons[student]:
+            previous = self._previous[student]
+            spent = {name: previous[name] for name in SPENT if name in previous}
+        else:
             self._forget(student)
             if isinstance(ran, Exception):
                 return self._grader_error(student, f"{type(ran).__name__}: {ran}", tampered)
@@ -171,24 +188,33 @@ class Grading:
                 self.course.convert(Autograde, self.assignment, student)
             except ConversionError as error:
                 return self._grader_error(student, str(error), tampered)
-        graded = self._collect(student, tampered)
-        if ran:
-            graded["cpu_seconds"] = round(sum(one.cpu_seconds for one in ran.values()), 3)
+            spent = _spent(ran.values()) if ran else {}
+        graded = self._collect(student, tampered) | spent
         if graded["status"] not in record.NOT_GRADED:
             self._state["graded"][student] = key
             self._save_state()
         return graded
 
-    def _key(self, folder: Path) -> str:
-        """All that a submission's verdicts depend on."""
-        return (
-            f"{hash_of(folder)} {hash_of(self.sources)} {engine()} {self.isolation} {self._timeout}"
-        )
+    def _key(self, folder: Path) -> dict[str, Any]:
+        """All that a submission's verdicts depend on, by the words for its change."""
+        kept = Autograde(config=self.course.config).exclude_overwriting.get(self.assignment, ())
+        return {
+            "the submission changed": fingerprint(folder),
+            "the assignment changed": f"{hash_of(self.sources)} {sorted(kept)}",
+            "the grader changed": engine(),
+            "the isolation changed": self.isolation,
+            "the limits changed": self._limits,
+        }
 
-    def _is_current(self, student: str, key: str) -> bool:
+    def _reason(self, student: str, key: Mapping[str, Any]) -> str:
+        """Why a submission is to be graded; "" if it was, and nothing changed since."""
+        known = self._state["graded"].get(student)
+        if self.force:
+            return "asked for"
         there = self.course.folder("autograded", self.assignment, student).is_dir()
-        recorded = student in self._previous
-        return there and recorded and self._state["graded"].get(student) == key
+        if not (there and student in self._previous and isinstance(known, dict)):
+            return "not graded before"
+        return ", ".join(words for words, part in key.items() if known.get(words) != part)
 
     def _collect(self, student: str, tampered: Sequence[str]) -> Record:
         """The record of a submission that nbgrader has graded, with the gradebook's scores."""
@@ -260,6 +286,11 @@ class Grading:
 
     def _save_state(self) -> None:
         write_atomically(self._state_path, json.dumps(self._state, indent=1))
+
+
+def _spent(ran: Iterable[Ran]) -> dict[str, float]:
+    notebooks = list(ran)
+    return {name: round(sum(getattr(one, name) for one in notebooks), 3) for name in SPENT}
 
 
 def chosen(course: Course, assignment: str, student: str | None) -> list[str]:
@@ -337,7 +368,7 @@ def read_submission(folder: Path, names: Sequence[str]) -> dict[str, NotebookNod
     """
     paths = {name: folder / f"{name}.ipynb" for name in names}
     # A link might lead to somebody else's work.
-    present = [name for name, at in paths.items() if at.is_file() and not at.is_symlink()]
+    present = [name for name, at in paths.items() if is_plain_file(at)]
     if not present:
         others = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
         raise CourseError(
@@ -353,6 +384,11 @@ def read_notebook(path: Path) -> NotebookNode:
         CourseError: it is not one.
     """
     cure = "hand in the .ipynb file that Colab or Jupyter saves"
+    if path.stat().st_size > MAX_NOTEBOOK_MB * 2**20:
+        raise CourseError(
+            f"{path}: is larger than {MAX_NOTEBOOK_MB} MB; clear its outputs, save it, and hand it "
+            "in again"
+        )
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -365,6 +401,8 @@ def read_notebook(path: Path) -> NotebookNode:
         raise CourseError(f"{path}: is not a notebook ({reason}); {cure}") from error
     try:
         notebook = nbformat.reads(content, as_version=4)
+        if len(notebook.cells) > MAX_CELLS:
+            raise ValueError("nobody reads so many cells")
         for cell in notebook.cells:
             if not (
                 cell.cell_type in ("code", "markdown", "raw")
@@ -372,10 +410,10 @@ def read_notebook(path: Path) -> NotebookNode:
                 and isinstance(cell.metadata, dict)
             ):
                 raise ValueError("a cell has no source")
+        return rebuilt(notebook)
     except Exception as error:
         wrong = "has no cells" if isinstance(raw, dict) and "cells" not in raw else "is damaged"
         raise CourseError(f"{path}: is not a notebook (it is JSON, but {wrong}); {cure}") from error
-    return notebook
 
 
 def _grades(

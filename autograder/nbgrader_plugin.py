@@ -8,7 +8,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import (
     AssignLatePenalties,
-    CheckCellMetadata,
     ClearOutput,
     Execute,
     GetGrades,
@@ -32,9 +31,9 @@ from nbgrader.preprocessors import (
 )
 from traitlets import Integer, Unicode
 
-from autograder import notebooks, pages, record
+from autograder import inert, intake, notebooks, pages, record
 from autograder.notebooks import Cell, ReleasedCell
-from autograder.workers import Job, Ran, run_submission
+from autograder.workers import Job, Ran, file_name, run_submission
 
 Resources = dict[str, Any]
 Result = tuple[NotebookNode, Resources]
@@ -60,9 +59,6 @@ ONE_THREAD = {
         "NUMEXPR_NUM_THREADS",
     )
 }
-MAX_FILES_MB = 128
-"""Of a submission's other files together; what is beyond is left out."""
-
 ANSWER = "_answer"
 """An exercise's answer cell has the exercise's id with this at its end."""
 
@@ -75,11 +71,12 @@ def configure(config: Any, isolation: str = "sandbox") -> None:
         isolation: "sandbox", or "process" to run students' code in a kernel of your own account.
     """
     _find_programs_beside_python()
+    intake.make_nbgrader_careful()
     config.Autograde.sanitize_preprocessors = [
+        RebuildNotebook,
         ClearOutput,
-        RestoreCells,
+        RestoreCells,  # after which there is nothing to check in a cell's metadata
         OverwriteKernelspec,
-        CheckCellMetadata,
     ]
     config.Autograde.autograde_preprocessors = [
         EXECUTE[isolation],
@@ -90,13 +87,15 @@ def configure(config: Any, isolation: str = "sandbox") -> None:
         SaveAutoGrades,
         SaveVerdicts,
         AssignLatePenalties,
-        CheckCellMetadata,
     ]
+    # Once at the end, and not after each of these steps.
+    config.NotebookExporter.optimistic_validation = True
     config.GenerateFeedback.preprocessors = [GetGrades, ShowVerdicts, CSSHTMLHeaderPreprocessor]
+    # Of feedback and of the formgrader's pages.
+    config.HTMLExporter.preprocessors = [inert.InertPage]
+    config.HTMLExporter.filters = inert.FILTERS
     config.Execute.timeout = CELL_SECONDS
     config.SturdyExecute.warm_up = WARM_UP
-    # No tag can be empty, so no student can have a cell skipped by tagging it.
-    config.Execute.skip_cells_with_tag = ""
     # For who uses nbgrader's own preprocessor in place of RestoreCells.
     config.OverwriteCells.add_missing_cells = True
 
@@ -124,13 +123,23 @@ class _Recorded(NbGraderPreprocessor):
 
     def _source_notebook(self, resources: Resources) -> NotebookNode | None:
         """The instructor's notebook, if it can be had: the gradebook knows no tags and no order."""
+        folder = self._source_folder(resources)
+        path = folder and folder / f"{resources['nbgrader']['notebook']}.ipynb"
+        return nbformat.read(path, as_version=4) if path and path.is_file() else None
+
+    def _source_folder(self, resources: Resources) -> Path | None:
         directory = self._directory()
         if directory is None:
             return None
-        notebook, assignment, _ = self._place(resources)
-        folder = directory.format_path(directory.source_directory, ".", assignment)
-        path = Path(folder, f"{notebook}.ipynb")
-        return nbformat.read(path, as_version=4) if path.is_file() else None
+        _, assignment, _ = self._place(resources)
+        return Path(directory.format_path(directory.source_directory, ".", assignment))
+
+
+class RebuildNotebook(NbGraderPreprocessor):
+    """Makes a submitted notebook anew from plain parts: see `autograder.intake.rebuilt`."""
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
+        return intake.rebuilt(nb), resources
 
 
 class RestoreCells(_Recorded):
@@ -260,7 +269,7 @@ class ExecuteInSandbox(_Recorded):
     """
 
     memory_mb = Integer(3072, min=64, help="What a submission may use.").tag(config=True)
-    processes = Integer(64, min=1, help="How many it may have at a time.").tag(config=True)
+    processes = Integer(32, min=1, help="How many it may have at a time.").tag(config=True)
     disk_mb = Integer(256, min=1, help="What it may write into a folder.").tag(config=True)
     cpu_seconds = Integer(1200, min=1, help="Processor time of a process.").tag(config=True)
 
@@ -271,54 +280,44 @@ class ExecuteInSandbox(_Recorded):
         return {name: getattr(self, name) for name in names} | {"cell_seconds": float(seconds)}
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
-        notebook, _, student = self._place(resources)
+        notebook, assignment, student = self._place(resources)
         ran = READY.pop((student, notebook), None)
         code = [cell for cell in nb.cells if cell.cell_type == "code"]
         if ran is None or ran.sources != [cell.source for cell in code]:
-            files = self._files(Path(resources["metadata"]["path"]), resources)
-            job = Job({notebook: nbformat.writes(nb)}, None, files, self.limits())
+            files = intake.beside(Path(resources["metadata"]["path"]))
+            read = tuple((written, path.read_bytes()) for written, path in files.items())
+            source = self._source_folder(resources)
+            given = frozenset(intake.beside(source)) if source else frozenset()
+            left = self._left(resources)
+            text = nbformat.writes(nb)
+            job = Job({notebook: text}, None, read, self.limits(), given=given, left=left)
             ran = run_submission(job)[notebook]
-        for count, (cell, outputs) in enumerate(zip(code, ran.outputs, strict=True), 1):
-            cell.execution_count = count
+            LEFT.clear()
+            LEFT[assignment, student] = notebook, ran.left
+        count = 0
+        for cell, outputs in zip(code, ran.outputs, strict=True):
+            count += notebooks.is_run(cell)
+            cell.execution_count = count if notebooks.is_run(cell) else None
             cell.outputs = [nbformat.from_dict(output) for output in outputs]
         for warning in ran.warnings:
-            self.log.warning("%s: the cells after it are not run", warning)
+            self.log.warning("%s", warning)
         return nb, resources
 
-    def _files(self, folder: Path, resources: Resources) -> tuple[tuple[str, bytes], ...]:
-        """What stands beside the notebook, without what nbgrader copied from behind links."""
-        _, assignment, student = self._place(resources)
-        directory = self._directory()
-        if directory is None:
-            return files_beside(folder)
-        submitted = directory.format_path(directory.submitted_directory, student, assignment)
-        return files_beside(folder, links_in(Path(submitted)))
+    def _left(self, resources: Resources) -> Mapping[str, bytes] | None:
+        """What the notebook before this one left; None where an assignment has only this one."""
+        notebook, assignment, student = self._place(resources)
+        with self._gradebook(resources) as gradebook:
+            if len(gradebook.find_assignment(assignment).notebooks) == 1:
+                return None
+        before, left = LEFT.pop((assignment, student), ("", {}))
+        return left if file_name(before) < file_name(notebook) else {}  # that was another run
 
+
+LEFT: dict[tuple[str, str], tuple[str, Mapping[str, bytes]]] = {}
+"""By assignment and student: the notebook that was run last, and the files that it left."""
 
 READY: dict[tuple[str, str], Ran] = {}
 """By student and notebook: what workers have run and nobody has recorded yet."""
-
-
-def files_beside(folder: Path, without: Collection[Path] = ()) -> tuple[tuple[str, bytes], ...]:
-    """The files that a notebook finds in its folder, with their paths from there.
-
-    Links are left out, for they might lead anywhere, and so is what lies at or below the paths in
-    `without`.
-    """
-    found, room = [], MAX_FILES_MB * 2**20
-    for path in sorted(folder.rglob("*")):
-        place = path.relative_to(folder)
-        if path.is_symlink() or not path.is_file() or {place, *place.parents} & set(without):
-            continue
-        room -= path.stat().st_size
-        if room >= 0:
-            found.append((place.as_posix(), path.read_bytes()))
-    return tuple(found)
-
-
-def links_in(folder: Path) -> set[Path]:
-    """The symbolic links in a folder, by their paths from there."""
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink()}
 
 
 class RefuseImpossibleScores(NbGraderPreprocessor):
@@ -384,27 +383,28 @@ class ShowVerdicts(_Recorded):
     """Makes an executed notebook into what its student may read.
 
     Hidden tests and marking schemes go; each grade cell's outputs become a block with score,
-    message and criteria; a summary opens the page. All that a student wrote is shown inert.
+    message and criteria; a summary opens the page. What is an instructor's prose is told to
+    `autograder.inert`, by which the page is made.
     """
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> Result:
         place = self._place(resources)
         source = self._source_notebook(resources)
-        prose = {cell.source for cell in source.cells} if source else set()
+        theirs = source.cells if source else filter(notebooks.is_locked, nb.cells)
+        prose = {text for cell in theirs for text in (cell.source, notebooks.shown(cell.source))}
         rows = []
         with self._gradebook(resources) as gradebook:
             entry = gradebook.find_submission_notebook(*place)
             grades = {grade.name: grade for grade in entry.grades}
             by_hand = {note.name for note in entry.comments if note.manual_comment is not None}
             for index, cell in enumerate(nb.cells):
-                if not (notebooks.is_locked(cell) or cell.source in prose):
-                    pages.make_inert(cell)
                 if verdict := show_verdict(cell, grades, by_hand):
                     # A task brings its own heading; code and answers stand below theirs.
                     below = index + notebooks.is_task(cell)
                     rows.append((notebooks.heading_above(nb.cells, below), verdict))
-        nb.cells.insert(0, nbformat.v4.new_markdown_cell(pages.summary(place[1], rows)))
-        nb.metadata.pop("widgets", None)  # their state is a program of the student's
+        summary = pages.summary(place[1], rows)
+        nb.cells.insert(0, nbformat.v4.new_markdown_cell(summary))
+        resources["prose"] = prose | {summary}
         return nb, resources
 
 
@@ -426,11 +426,9 @@ def show_verdict(
     elif id in grades:
         verdict = asked_verdict(grades[id], flags.get("comment"))
         verdict["kind"] = "task" if flags.get("task") else "manual"
-        flags["comment"] = notebooks.inert_markdown(flags.get("comment") or verdict["message"])
+        flags["comment"] = flags.get("comment") or verdict["message"]
     elif id.removesuffix(ANSWER) in grades and id not in commented_by_hand:
         flags["comment"] = None  # it stands in the grade cell's block; here it would be said twice
-    elif flags.get("comment"):
-        flags["comment"] = notebooks.inert_markdown(flags["comment"])
     if id:
         cell.source = notebooks.shown(cell.source)
     return verdict

@@ -15,6 +15,8 @@ Cell = NotebookNode
 
 HIDDEN_TESTS = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
 MARK_SCHEME = ("BEGIN MARK SCHEME", "END MARK SCHEME")
+SKIP = "skip-execution"
+"""Jupyter's tag of a cell that is not to be run."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,15 @@ def tags(cell: Cell) -> tuple[str, ...]:
     """The cell's tags, sorted."""
     found = cell.get("metadata", {}).get("tags")
     return tuple(sorted(map(str, found))) if isinstance(found, list) else ()
+
+
+def is_run(cell: Cell) -> bool:
+    """Whether the cell is one to run; only to be asked once it was restored.
+
+    Then nobody but the instructor can have tagged a locked cell as one to skip, and a student who
+    skips an answer has not answered.
+    """
+    return cell.cell_type == "code" and bool(cell.source.strip()) and SKIP not in tags(cell)
 
 
 def released_cells(notebook: NotebookNode) -> list[ReleasedCell]:
@@ -264,7 +275,7 @@ def heading_above(cells: Sequence[Cell], index: int) -> str:
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # colours and cursor movements
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and links
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
 
 

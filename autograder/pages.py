@@ -8,7 +8,6 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from autograder.notebooks import Cell, inert_markdown
 from autograder.record import Verdict, points
 
 SEEN_AS = {
@@ -24,9 +23,6 @@ SEEN_AS = {
     "grader_error": ("wait", "?", "The grader failed"),
 }
 """For each verdict: its colour, its sign, and its words."""
-
-SHOWN_MEDIA = ("image/png", "image/jpeg", "image/svg+xml", "text/latex", "text/plain")
-"""What is kept of a student's outputs: pictures, which run nothing, and text."""
 
 STYLE = Path(__file__).with_name("feedback.css")
 
@@ -111,20 +107,6 @@ def _row(title: str, verdict: Verdict) -> str:
         f'<span class="fb-sign" aria-hidden="true">{sign}</span> {words}</td>'
         f'<td class="fb-points">{_score(verdict)}</td></tr>'
     )
-
-
-def make_inert(cell: Cell) -> None:
-    """Take out of a student's cell all that could run or load anything in a browser."""
-    cell.metadata = NotebookNode(
-        {key: value for key, value in cell.metadata.items() if key == "nbgrader"}
-    )
-    if cell.cell_type == "markdown":
-        cell.source = inert_markdown(cell.source)
-    for output in cell.get("outputs", ()):
-        if "data" in output:
-            kept = {media: output.data[media] for media in SHOWN_MEDIA if media in output.data}
-            output.data = NotebookNode(kept or {"text/plain": "(an output that is not shown here)"})
-            output.metadata = NotebookNode()
 
 
 def unreadable_page(assignment: str, message: str) -> str:

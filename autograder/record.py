@@ -184,7 +184,7 @@ def _from_outputs(cell: Cell, score: float, max_score: float) -> tuple[str, str]
         return "timeout", f"Stopped: this did not come to an end in time. {text}".strip()
     if name in (DEAD_KERNEL_ERROR, NOT_RUN_ERROR, IMPOSSIBLE_SCORE_ERROR):
         return "error", text
-    word = "fail" if name == "AssertionError" else "error"
+    word = {"AssertionError": "fail", MEMORY_ERROR: "memory"}.get(name, "error")
     if has_hidden_tests(cell.source):  # the text of an error may hold the hidden test's values
         return word, f"A test stopped with {name}."
     return word, f"{name}: {text}" if text else f"A test stopped with {name}."

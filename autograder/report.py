@@ -1,7 +1,9 @@
 """What an instructor sees in the terminal, and the feedback pages of a class."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+UNCHANGED = "as before"
 LOOKS = {"graded": "green", "crashed": "yellow", "timed_out": "yellow"}
 
 
@@ -57,7 +60,7 @@ def _row(entry: Record, exercises: Sequence[dict[str, Any]]) -> list[Text]:
     earned, most = record.machine_total(entry)
     status = entry["status"]
     return [
-        Text(plain(entry["student"], 40)),
+        Text(_line(entry["student"], 40)),
         Text(status.replace("_", " "), style=LOOKS.get(status, "red")),
         *cells,
         Text(f"{points(earned)}/{points(most)}", style="bold"),
@@ -70,6 +73,11 @@ def _score(part: dict[str, Any] | None) -> Text:
         return Text("")
     full = part["score"] >= part["max_score"]
     return Text(points(part["score"]), style="green" if full else "yellow")
+
+
+def _line(text: str, limit: int = 2000) -> str:
+    """Plain text in one line, so that nobody's name or message can look like somebody's score."""
+    return plain(" ".join(text.split()), limit)
 
 
 def _by_hand(entry: Record) -> str:
@@ -86,16 +94,16 @@ def remarks(records: Iterable[Record]) -> Iterator[str]:
     if any(entry.get("isolation") == "process" for entry in records):
         yield "Students' code ran without a sandbox, in the account of whoever started this."
     for entry in records:
-        student = plain(entry["student"], 40)
+        student = _line(entry["student"], 40)
         if entry["message"]:
-            yield f"{student}: {plain(entry['message'])}"
+            yield f"{student}: {_line(entry['message'])}"
         elif entry["status"] == "grader_error":
             for part in entry["exercises"]:
                 if part["verdict"] == "grader_error":
-                    yield f"{student}: {part['id']}: {plain(part.get('detail') or part['message'])}"
+                    yield f"{student}: {part['id']}: {_line(part.get('detail') or part['message'])}"
         if entry["tampered"]:
             yield f"{student}: locked cells were changed, and restored: " + ", ".join(
-                plain(id, 80) for id in entry["tampered"]
+                _line(id, 80) for id in entry["tampered"]
             )
 
 
@@ -121,12 +129,25 @@ def show(console: Console, records: Sequence[Record]) -> None:
 
 
 def with_progress(
-    console: Console, records: Iterable[Record], total: int, title: str
+    console: Console,
+    records: Iterable[Record],
+    total: int,
+    title: str,
+    reasons: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Record]:
-    """Show how far grading is: a bar with the time left on a terminal, plain lines in a log."""
+    """Show how far grading is: a bar with the time left on a terminal, plain lines in a log.
+
+    Args:
+        console: the terminal, or the log.
+        records: of the submissions, as they come.
+        total: how many will come.
+        title: the assignment.
+        reasons: why each was graded, by student, there when its record is.
+    """
     if not console.is_terminal:
         for done, entry in enumerate(records, 1):
-            console.print(Text(f"[{done}/{total}] {progress_line(entry)}"))
+            line = progress_line(entry, reasons.get(entry["student"]))
+            console.print(Text(f"[{done}/{total}] {line}"))
             yield entry
         return
     bar = Progress(
@@ -143,10 +164,22 @@ def with_progress(
             yield entry
 
 
-def progress_line(entry: Record) -> str:
-    """One submission's outcome in a line."""
+def progress_line(entry: Record, reason: str | None = None) -> str:
+    """One submission's outcome in a line.
+
+    Args:
+        entry: its record.
+        reason: why it was graded; "" if it was not, as nothing had changed.
+    """
     earned, most = record.machine_total(entry)
-    return f"{plain(entry['student'], 40)}: {entry['status']}, {points(earned)} / {points(most)}"
+    line = f"{_line(entry['student'], 40)}: {entry['status']}, {points(earned)} / {points(most)}"
+    return line if reason is None else f"{line} ({reason or UNCHANGED})"
+
+
+def reasons_line(reasons: Iterable[str]) -> str:
+    """How many submissions were graded, and why."""
+    counts = Counter(reason or UNCHANGED for reason in reasons)
+    return "; ".join(f"{count} {reason}" for reason, count in counts.most_common())
 
 
 def write_feedback(course: "Course", assignment: str, student: str | None) -> Iterator[Path]:
@@ -173,7 +206,7 @@ def write_feedback(course: "Course", assignment: str, student: str | None) -> It
             yield page
             continue
         if not course.folder("autograded", assignment, name).is_dir():
-            ungraded.append(plain(name, 40))
+            ungraded.append(_line(name, 40))
             continue
         course.convert(GenerateFeedback, assignment, name)
         yield from (course.folder("feedback", assignment, name) / f"{nb}.html" for nb in sources)

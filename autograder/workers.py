@@ -8,11 +8,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,8 @@ class Job:
         files: what stands beside them, by path.
         limits: of the sandbox, see `autograder.sandbox.jail.Limits`.
         seed: of the judge's inputs; None for a fresh one.
+        given: names of the files that are the instructor's.
+        left: what notebooks before these wrote, if a submission's notebooks have a job each.
     """
 
     notebooks: Mapping[str, str]
@@ -46,6 +49,8 @@ class Job:
     files: tuple[tuple[str, bytes], ...]
     limits: Mapping[str, float]
     seed: int | None = None
+    given: frozenset[str] = frozenset()
+    left: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,23 @@ class Ran:
         outputs: for each of them, outputs as a notebook holds them.
         warnings: what an instructor should read in the log.
         cpu_seconds: processor time of the student's process.
+        seconds: wall time from its start to its end.
+        left: the files that it left, by path, if another job needs them.
     """
 
     sources: list[str]
     outputs: list[list[dict[str, Any]]]
     warnings: list[str]
     cpu_seconds: float = 0.0
+    seconds: float = 0.0
+    left: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def run_submission(job: Job) -> dict[str, Ran]:
     """Run a submission's notebooks, each in a sandbox of its own.
+
+    They are run in the order of their files, and as in nbgrader each finds what those before it
+    wrote, but for the instructor's files, which are as they were.
 
     Raises:
         autograder.sandbox.outside.NoSandbox: there is none.
@@ -79,20 +91,36 @@ def run_submission(job: Job) -> dict[str, Ran]:
     from autograder.sandbox.outside import shared_warm_parent
 
     seed = submission_seed() if job.seed is None else job.seed
-    done = {}
-    for name, text in job.notebooks.items():
-        cells = nbformat.reads(text, as_version=4).cells
+    done: dict[str, Ran] = {}
+    left = dict(job.left or {})
+    names = sorted(job.notebooks, key=file_name)
+    for name in names:
+        cells = nbformat.reads(job.notebooks[name], as_version=4).cells
         if job.released is not None:
             cells = restore(cells, job.released[name])
         warnings: list[str] = []
-        with shared_warm_parent().session(Limits(**job.limits)) as session:
-            execution.start(session, seed, job.files)
+        warm, start = shared_warm_parent(), time.monotonic()
+        with warm.session(Limits(**job.limits)) as session:
+            found = {path: data for path, data in left.items() if path not in job.given}
+            found |= {path: data for path, data in job.files if path not in found}
+            # The instructor's last: they stay.
+            execution.start(session, seed, found.items(), warnings.append)
             execution.run_cells(cells, session, exercise_of, seed, warnings.append)
+            goes_on = job.left is not None or name != names[-1]
+            left = execution.left_behind(session) if goes_on else {}
         code = [cell for cell in cells if cell.cell_type == "code"]
         outputs = [[dict(output) for output in cell.outputs] for cell in code]
-        spent = session.report.get("cpu_seconds", 0.0)
-        done[name] = Ran([cell.source for cell in code], outputs, warnings, spent)
+        cpu_seconds = session.report.get("cpu_seconds", 0.0)
+        seconds = time.monotonic() - start
+        sources = [cell.source for cell in code]
+        kept = {} if job.left is None else left
+        done[name] = Ran(sources, outputs, warnings, cpu_seconds, seconds, kept)
     return done
+
+
+def file_name(notebook: str) -> str:
+    """The file of a notebook, by which nbgrader puts them in order."""
+    return f"{notebook}.ipynb"
 
 
 @dataclass

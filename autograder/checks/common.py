@@ -105,16 +105,20 @@ def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
     once = ask(seed=1, generator=Seed(11))
     again = ask(seed=2, generator=Seed(11))
     other = ask(seed=1, generator=Seed(12))
-    return expect.first(_is_drawn(draw, what) for draw in (once, again, other)) or expect.same(
-        once,
-        again,
-        f"With equal generators, {what} differs from call to call. Is the generator handed on to "
-        "every draw?",
-    ) or expect.different(
-        once,
-        other,
-        f"With generators of different seeds, {what} is the same. Is the generator used, and is no "
-        "seed set inside?",
+    return (
+        expect.first(_is_drawn(draw, what) for draw in (once, again, other))
+        or expect.same(
+            once,
+            again,
+            f"With equal generators, {what} differs from call to call. Is the generator handed on "
+            "to every draw?",
+        )
+        or expect.different(
+            once,
+            other,
+            f"With generators of different seeds, {what} is the same. Is the generator used, and "
+            "is no seed set inside?",
+        )
     )
 
 

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -156,6 +157,7 @@ def _see_to(
         poll.register(asks, select.POLLIN)
     most = 0
     alone = bool(asking)  # as long as the child has not asked for another process
+    clearing = False  # since an interruption: what else was started goes, and nothing new comes
     while True:
         ready = dict(poll.poll(LOOK_EVERY * 1000))
         if ended in ready:
@@ -164,6 +166,7 @@ def _see_to(
             order = orders.recv(1)
             if order == b"i":
                 os.kill(child, signal.SIGINT)
+                clearing = not alone
             else:  # "k", or the judge is gone
                 os.kill(child, signal.SIGKILL)
                 if not order:
@@ -172,10 +175,13 @@ def _see_to(
         if alone:
             used, processes = max(0, _resident(_status(child)) - anonymous), 1
         else:
-            used, processes = _uses(anonymous, limits.processes + SLACK)
+            used, numbers = _uses(anonymous, limits.processes + SLACK)
+            processes = len(numbers)
+        if clearing:
+            clearing = _clear(number for number in numbers if number != child)
         for asks in asking:
             if ready.get(asks, 0) & select.POLLIN:
-                jail.answer(asks, processes < limits.processes)
+                jail.answer(asks, processes < limits.processes and not clearing)
         most = max(most, used)
         if used > limits.memory_mb * 2**20:
             told["why"] = "memory"
@@ -196,8 +202,17 @@ def _see_to(
         orders.send(json.dumps(report).encode())
 
 
-def _uses(anonymous: int, enough: int) -> tuple[int, int]:
-    """Bytes beyond the warm parent's, and the number of processes, of the child's world.
+def _clear(processes: Iterable[int]) -> bool:
+    """Kill processes, and say whether one of them was still alive."""
+    found = [one for one in processes if _status(one).get("State", "Z")[0] != "Z"]
+    for one in found:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    return bool(found)
+
+
+def _uses(anonymous: int, enough: int) -> tuple[int, list[int]]:
+    """Bytes beyond the warm parent's, and the processes, of the child's world.
 
     Beyond `enough` processes it stops counting: they may come faster than they can be counted.
 
@@ -205,14 +220,14 @@ def _uses(anonymous: int, enough: int) -> tuple[int, int]:
     are those that have a number in one namespace more than this process has.
     """
     depth = len(_status(os.getpid()).get("NSpid", ()))
-    used = processes = 0
+    used, processes = 0, []
     for name in os.listdir("/proc"):
         if name.isdigit():
             status = _status(int(name))
             if len(status.get("NSpid", ())) > depth:
                 used += max(0, _resident(status) - anonymous)
-                processes += 1
-        if processes > enough:
+                processes.append(int(name))
+        if len(processes) > enough:
             break
     return used, processes
 

@@ -47,7 +47,7 @@ class Limits:
     cell_seconds: float = 120.0
     cpu_seconds: int = 1200
     memory_mb: int = 3072
-    processes: int = 64
+    processes: int = 32
     disk_mb: int = 256
 
 
@@ -153,7 +153,7 @@ def _limit(limits: Limits, memory_now: int) -> None:
     set_both(resource.RLIMIT_CORE, 0)
     set_both(resource.RLIMIT_CPU, limits.cpu_seconds)
     set_both(resource.RLIMIT_FSIZE, limits.disk_mb * 2**20)
-    set_both(resource.RLIMIT_NOFILE, 1024)
+    set_both(resource.RLIMIT_NOFILE, 256)  # what lies in sockets is nobody's memory
     set_both(resource.RLIMIT_NPROC, limits.processes)
     set_both(resource.RLIMIT_MEMLOCK, 2**20)
     set_both(resource.RLIMIT_MSGQUEUE, 2**20)

@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +31,9 @@ from vae_course.errors import CourseError
 
 WARM_SECONDS = 300
 """How long the warm parent may take to start: on a cold disk, PyTorch is slow to load."""
+
+FORK_SECONDS = 60
+"""How long it may take to make a child, before it is taken for dead."""
 
 GRACE = 1.0
 """Seconds from an interruption to the kill: on a busy machine, an answer may take a while."""
@@ -135,17 +139,30 @@ class WarmParent:
         self._control.settimeout(None)
 
     def session(self, limits: Limits | None = None) -> "Session":
-        """Fork a child for one submission."""
+        """Fork a child for one submission.
+
+        Raises:
+            NoSandbox: it does not answer, not even when all is started anew.
+        """
+        for _ in range(2):
+            session = self._fork(limits or Limits())
+            if session.answers(FORK_SECONDS):
+                return session
+            session.close()
+            self.close()  # it ended, or was stopped: no later submission is to wait for it
+        raise NoSandbox(f"the sandbox did not answer within {FORK_SECONDS} seconds")
+
+    def _fork(self, limits: Limits) -> "Session":
         if self._process.poll() is not None:
             self._control.close()
             self._start()
         data, their_data = socket.socketpair()
         orders, their_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        limits = limits or Limits()
         with their_data, their_orders:
             given = json.dumps(vars(limits)).encode()
             sent = [their_data.fileno(), their_orders.fileno()]
-            socket.send_fds(self._control, [given], sent)
+            with suppress(OSError):  # it ended just now: nobody will answer
+                socket.send_fds(self._control, [given], sent)
         return Session(Channel(data), orders, limits)
 
     def close(self) -> None:
@@ -210,16 +227,47 @@ class Session:
             found = [{"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}]
         return found, late
 
+    def answers(self, seconds: float) -> bool:
+        """Whether the child is there."""
+        with suppress(Lost):
+            answer, late = self.ask({"do": "hello"}, time.monotonic() + seconds)
+            return not late and "value" in answer
+        return False
+
     def seed(self, seed: int) -> None:
         """Start the notebook's random numbers from here, so that a run can be repeated."""
         self.ask({"do": "seed", "seed": seed}, time.monotonic() + 60)
 
-    def put(self, path: str, content: bytes) -> None:
-        """Write a file, at a path that is relative to the folder in which cells run."""
+    def put(self, path: str, content: bytes) -> str:
+        """Write a file, at a path that is relative to the folder in which cells run.
+
+        Returns:
+            Why it could not be written; "" if it was.
+        """
         data = (
             torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0)
         )
-        self.ask({"do": "put", "path": path, "content": data}, time.monotonic() + 60)
+        answer, _ = self.ask({"do": "put", "path": path, "content": data}, time.monotonic() + 60)
+        error = answer.get("error")
+        return printable(error.get("message", ""), 200) if isinstance(error, dict) else ""
+
+    def files(self, room: int) -> dict[str, bytes]:
+        """What lies in the folder in which cells run, by path from there, up to `room` bytes.
+
+        The paths are the student's words: good for nothing but to be put into a sandbox again.
+
+        Raises:
+            Lost: the child is gone.
+        """
+        deadline = time.monotonic() + self.limits.cell_seconds  # a hostile one may take its time
+        answer, _ = self.ask({"do": "files", "room": room}, deadline)
+        found = answer.get("value")
+        contents = list(found.values()) if isinstance(found, dict) else []
+        if not all(isinstance(one, torch.Tensor) and one.dtype == torch.uint8 for one in contents):
+            return {}
+        if not contents or sum(content.numel() for content in contents) > room:
+            return {}
+        return {path: content.numpy().tobytes() for path, content in found.items()}
 
     def ask(self, message: dict[str, Any], deadline: float) -> tuple[dict[str, Any], bool]:
         """Send a message and wait for the answer; at the deadline, interrupt.

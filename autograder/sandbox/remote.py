@@ -37,13 +37,13 @@ class RemoteStudent:
 
     Args:
         session: of the submission, its cells run so far.
-        seconds: how long all the verbs together may take. After that each of them is a timeout.
+        seconds: how long all the verbs together may take, and not what the judge makes of their
+            answers. After that each of them is a timeout.
     """
 
     def __init__(self, session: Session, seconds: float | None = None) -> None:
         self._session = session
-        seconds = session.limits.cell_seconds if seconds is None else seconds
-        self._deadline = time.monotonic() + seconds
+        self._left = session.limits.cell_seconds if seconds is None else seconds
 
     @contextmanager
     def exercise(self) -> Iterator[None]:
@@ -53,7 +53,7 @@ class RemoteStudent:
         try:
             yield
         finally:
-            self._deadline = time.monotonic() + self._session.limits.cell_seconds
+            self._left = self._session.limits.cell_seconds
             with suppress(StudentError):
                 self.ask({"do": "end"})
 
@@ -125,14 +125,17 @@ class RemoteStudent:
         Raises:
             StudentError: it answers with an error, late, or not at all.
         """
-        if time.monotonic() > self._deadline:
+        if self._left <= 0:
             raise StudentError("timeout", "Timeout", _WORDS["timeout"])
+        start = time.monotonic()
         try:
-            answer, late = self._session.ask(message, self._deadline)
+            answer, late = self._session.ask(message, start + self._left)
         except Lost as lost:
             kind = lost.why if lost.why in ("timeout", "memory") else "error"
             ending = f" ({lost.detail})." if lost.why == "died" else ""
             raise StudentError(kind, "Lost", _WORDS.get(lost.why, "It is gone.") + ending) from None
+        finally:
+            self._left -= time.monotonic() - start
         if late:
             raise StudentError("timeout", "Timeout", _WORDS["timeout"])
         if "error" in answer:

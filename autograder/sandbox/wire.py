@@ -85,6 +85,10 @@ def decode(text: bytes, blob: bytes) -> dict[str, Any]:
 _LIST, _TUPLE, _DICT, _TENSOR, _REF, _SEED, _LOADER = "ltdTRSL"
 
 
+# Types of tensors that PyTorch stores, and does not compare or add.
+_WITHOUT_ARITHMETIC = ("float4", "float8", "uint16", "uint32", "uint64")
+
+
 class _Budget:
     """Counts the values of a message."""
 
@@ -171,8 +175,12 @@ def _read(value: Any, tensors: dict[str, torch.Tensor], budget: _Budget, depth: 
 
 
 def _sound(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor whose bits mean something: the byte of a bool can hold more than 0 and 1."""
-    return tensor.view(torch.uint8) != 0 if tensor.dtype is torch.bool else tensor
+    """A tensor that one can compute with, and whose bits mean something."""
+    if tensor.dtype is torch.bool:  # its byte can hold more than 0 and 1
+        return tensor.view(torch.uint8) != 0
+    if any(word in str(tensor.dtype) for word in _WITHOUT_ARITHMETIC):
+        return tensor.to(torch.float64)
+    return tensor
 
 
 class Channel:

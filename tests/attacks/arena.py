@@ -444,6 +444,7 @@ def _page() -> dict:
 _ACTIVE = {"script", "iframe", "object", "embed", "base", "form", "meta", "link", "svg", "style"}
 _LOADS = ("src", "href", "xlink:href", "action", "formaction", "data", "poster", "srcset")
 _SCHEME = re.compile(r"javascript:|vbscript:|data:(?!image/)", re.IGNORECASE)
+_COMMAND = re.compile(r"\\(href|unicode|require|style|class|cssId|bbox|mmlToken)\s*[{[]")
 
 
 class _Page(HTMLParser):
@@ -473,7 +474,7 @@ class _Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] == "script":
             self.found[f"script: {data.strip()[:200]}"] += 1
-        elif self._quiet <= 0 and re.search(r"\\(href|unicode|require)\s*\{", data):
+        elif self._quiet <= 0 and _COMMAND.search(data):
             self.found[f"a command of MathJax: {data.strip()[:80]}"] += 1
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_raw_cell
 from nbgrader.api import MissingEntry
 
 from autograder.course import Course
@@ -116,6 +117,86 @@ def test_the_class_is_shown_and_an_answer_can_be_scored(tiny_course, browser, tm
     graded = {entry["student"]: entry for entry in Grading(course, "tiny").run()}
     asked = graded["ada"]["exercises"][3]
     assert (asked["score"], asked["pending"]) == (1.5, False)
+
+
+RUNS = "document.title='mine'"
+SVG = f'<svg xmlns="http://www.w3.org/2000/svg" onload="{RUNS}"><script>{RUNS}</script></svg>'
+ANSWER = f"""# tiny_q
+
+A *worded* answer, with $\\frac{{a}}{{b}}$:
+
+- one point
+- another
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+<script>{RUNS}</script> <img src="x" onerror="{RUNS}"> <input class="score" id="tiny_q">
+
+[a link](javascript:{RUNS}) and <a id="mine" href="java&#115;cript:{RUNS}" onclick="{RUNS}">more</a>
+
+{SVG}
+
+![attached](attachment:a.png) ![no picture](attachment:b.png) [paper](https://arxiv.org/abs/1)
+"""
+PIXEL = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+DISPLAYS = f"""from IPython.display import HTML, Javascript, display
+display(HTML({SVG!r}), Javascript({RUNS!r}))
+display({{"text/html": "<script>{RUNS}</script>", "text/plain": "shown as text"}}, raw=True)
+def double(x):
+    return 2 * x"""
+
+
+def test_nothing_that_a_student_wrote_runs_there_and_all_can_be_read(
+    tiny_course, browser, tmp_path
+):
+    """On the page on which an instructor, logged in, grades: without the sandbox, which takes away
+    much of that before."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    answered = tiny_course.solved(tiny_double=DISPLAYS)
+    asked = tiny_course.find(answered, "tiny_q")
+    asked.source = ANSWER
+    asked["attachments"] = {
+        "a.png": {"image/gif": PIXEL},
+        "b.png": {f'image/png" onerror="{RUNS}': PIXEL},
+    }
+    answered.cells.append(new_raw_cell(f"<script>{RUNS}</script>"))
+    tiny_course.hand_in("ada", answered)
+    course = Course(tiny_course.root)
+    list(Grading(course, "tiny").run())
+    assert RUNS in course.folder("autograded", "tiny", "ada").joinpath("tiny.ipynb").read_text()
+    with course.gradebook() as gradebook:
+        page = gradebook.find_submission_notebook("tiny", "tiny", "ada").id
+
+    def found(css: str) -> list:
+        return browser.find_elements(By.CSS_SELECTOR, css)
+
+    with formgrader(tiny_course.root, tmp_path) as address:
+        browser.get(f"{address}/submissions/{page}/")
+        score = WebDriverWait(browser, 60).until(lambda _: found("#tiny_q")[0])
+        WebDriverWait(browser, 60).until(lambda _: score.get_attribute("placeholder") is not None)
+        for link in found(".rendered_html a"):
+            if link.text in ("a link", "more"):
+                link.click()
+        assert browser.title == "tiny"
+        assert len(found("#tiny_q")) == 1 and score.tag_name == "input"
+        assert not found("#notebook script, #notebook svg, [onerror], [onclick*=mine], #mine")
+        answer = score.find_element(By.XPATH, "./ancestor::div[contains(@class,'nbgrader_cell')]")
+        for text in ("A worded answer", r"$\frac{a}{b}$", "<script>", "a link"):
+            assert text in answer.text
+        assert [item.text for item in answer.find_elements(By.TAG_NAME, "li")] == [
+            "one point",
+            "another",
+        ]
+        assert len(answer.find_elements(By.CSS_SELECTOR, "td")) == 2
+        picture = answer.find_element(By.CSS_SELECTOR, "img[alt=attached]")
+        assert picture.get_property("naturalWidth") == 1
+        hrefs = {link.get_attribute("href") for link in answer.find_elements(By.TAG_NAME, "a")}
+        assert hrefs - {None, ""} == {"https://arxiv.org/abs/1"}
+        assert "shown as text" in browser.find_element(By.ID, "notebook").text
 
 
 @pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")

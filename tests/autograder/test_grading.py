@@ -106,6 +106,25 @@ def test_nothing_is_run_again_that_did_not_change(class_of_six):
     assert executed.stat().st_mtime_ns > stamp
 
 
+def test_a_rerun_says_why_it_grades(tiny_course):
+    for student in ("ada", "ben"):
+        tiny_course.hand_in(student, tiny_course.blank)
+
+    def reasons(**settings) -> dict[str, str]:
+        grading = Grading(Course(tiny_course.root), "tiny", **settings)
+        list(grading.run())
+        return grading.reasons
+
+    assert set(reasons().values()) == {"not graded before"}
+    assert set(reasons().values()) == {""}
+    assert reasons(student="ada", force=True) == {"ada": "asked for"}
+    tiny_course.hand_in("ada", tiny_course.solved())
+    assert reasons() == {"ada": "the submission changed", "ben": ""}
+    assert set(reasons(timeout=77).values()) == {"the limits changed"}
+    (tiny_course.root / "source" / "tiny" / "data.csv").write_text("1,2")
+    assert set(reasons(timeout=77).values()) == {"the assignment changed"}
+
+
 def test_a_changed_submission_is_graded_again_and_a_worse_one_loses(tiny_course):
     tiny_course.hand_in("ada", tiny_course.solved())
     assert machine_scores(grade(tiny_course.root)["ada"]) == [3, 2, 4]

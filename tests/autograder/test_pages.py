@@ -3,7 +3,6 @@
 from html.parser import HTMLParser
 
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from autograder import pages
 from autograder.record import WORDS, verdict
@@ -67,29 +66,6 @@ def test_the_summary_links_each_exercise_and_adds_up():
 def test_a_style_sheet_without_a_network():
     style = pages.STYLE.read_text()
     assert "url(" not in style and "@import" not in style and "\n\n" not in style
-
-
-def test_only_pictures_and_text_are_left_of_outputs():
-    data = {
-        "text/html": EVIL,
-        "application/javascript": "x",
-        "image/png": "p",
-        "text/plain": "t",
-        "application/vnd.jupyter.widget-view+json": {},
-    }
-    shown = new_output("display_data", data=data, metadata={"text/html": {"isolated": True}})
-    only_html = new_output("display_data", data={"text/html": EVIL})
-    cell = new_code_cell("1", outputs=[shown, only_html], metadata={"tags": ["x"], "nbgrader": {}})
-    pages.make_inert(cell)
-    assert cell.outputs[0].data == {"image/png": "p", "text/plain": "t"}
-    assert list(cell.outputs[1].data) == ["text/plain"]
-    assert cell.outputs[0].metadata == {} and list(cell.metadata) == ["nbgrader"]
-
-
-def test_a_student_s_markdown_brings_no_tags():
-    cell = new_markdown_cell(EVIL)
-    pages.make_inert(cell)
-    assert "<script" not in cell.source and "<img" not in cell.source
 
 
 def test_a_page_for_a_file_that_is_no_notebook():

@@ -55,6 +55,14 @@ def test_a_student_s_name_can_not_move_the_cursor_or_colour_the_table():
     assert "\x1b" not in text and "title" not in text
 
 
+def test_a_student_s_name_or_message_can_not_look_like_another_line():
+    forged = "eve\n[9/9] mal: graded, 8 / 8\u2028\r"
+    said = entry(forged, "unreadable", "no notebook\nmal: well done", tampered=["x\ny"])
+    lines = [report.progress_line(said), *report.remarks([said])]
+    assert not any(set(line) & set("\n\r\u2028") for line in lines)
+    assert not any(line.startswith("mal") for line in printed([said]).splitlines())
+
+
 def test_remarks_name_what_the_table_can_not():
     broken = entry("ben", "grader_error")
     broken["exercises"][0] |= {"verdict": "grader_error", "detail": "a bug at checks.py:7"}

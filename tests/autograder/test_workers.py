@@ -8,7 +8,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat import NotebookNode
+from plain import OURS, answer, checks, given, gradebook, hidden, notebook, write, write_course
 
 from autograder.course import Course
 from autograder.grading import Grading
@@ -18,12 +19,6 @@ from vae_course.errors import UsageError
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 
-CONFIG = """
-from autograder import nbgrader_plugin
-
-c = get_config()
-nbgrader_plugin.configure(c)
-"""
 ANSWERS = {
     "ada": "def double(x):\n    return 2 * x",
     "bo": "def double(x):\n    return x + 2",
@@ -34,54 +29,26 @@ ANSWERS = {
 SCORES = {"ada": 3, "bo": 1, "cy": 0, "di": 0, "ed": 3}
 
 
-def _flags(id: str, points: float | None = None, **given: bool) -> dict:
-    found = {"schema_version": 3, "grade_id": id, "grade": False, "solution": False, "task": False}
-    found |= {"locked": False} | given
-    return {"nbgrader": found if points is None else found | {"points": points}}
-
-
-def _notebook(answer: str) -> nbformat.NotebookNode:
-    tested = {"grade": True, "locked": True}
-    cells = [
-        new_code_cell(answer, metadata=_flags("double_answer", solution=True)),
-        new_code_cell("assert double(2) == 4", metadata=_flags("shown", 1, **tested)),
-        new_code_cell(
-            "### BEGIN HIDDEN TESTS\nassert double(-3) == -6\n### END HIDDEN TESTS",
-            metadata=_flags("hidden", 2, **tested),
-        ),
-    ]
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+def _notebook(answered: str) -> NotebookNode:
+    return notebook(
+        answer("double_answer", answered),
+        given("not_this_year", "double = None", tags=("skip-execution",)),
+        checks("shown", 1, "assert double(2) == 4"),
+        checks("hidden", 2, hidden("assert double(-3) == -6")),
+    )
 
 
 @pytest.fixture
 def course(tmp_path) -> Path:
     """A plain nbgrader course that five handed in."""
-    (tmp_path / "nbgrader_config.py").write_text(CONFIG)
     source = "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
-    folders = {tmp_path / "source" / "plain": source}
-    folders |= {tmp_path / "submitted" / who / "plain": text for who, text in ANSWERS.items()}
-    for folder, text in folders.items():
-        folder.mkdir(parents=True)
-        nbformat.write(_notebook(text), folder / "plain.ipynb")
-    return tmp_path
+    submissions = {student: _notebook(text) for student, text in ANSWERS.items()}
+    return write_course(tmp_path, _notebook(source), submissions)
 
 
 def scores(course: Path, workers: Workers | None = None, **chosen) -> dict[str, float]:
     grading = Grading(Course(course), "plain", force=True, workers=workers, **chosen)
     return {entry["student"]: entry["score"] for entry in grading.run()}
-
-
-def gradebook(course: Path) -> dict[tuple[str, str], tuple[float | None, bool]]:
-    with Course(course).gradebook() as found:
-        return {
-            (submission.student.id, grade.name): (grade.auto_score, grade.needs_manual_grade)
-            for submission in found.assignment_submissions("plain")
-            for notebook in submission.notebooks
-            for grade in notebook.grades
-        }
 
 
 def test_workers_one_process_and_a_kernel_agree(course):
@@ -137,3 +104,54 @@ def test_a_grader_that_fails_is_nobodys_zero(course, monkeypatch):
         records = list(Grading(Course(course), "plain", workers=workers).run())
     assert {entry["status"] for entry in records} == {"grader_error"}
     assert all("ZeroDivisionError" in entry["message"] for entry in records)
+
+
+def test_outputs_that_a_notebook_was_handed_in_with_are_not_taken_for_its_own(course):
+    """Not even where the cell is not run, because the process ended before it."""
+    path = course / "submitted" / "di" / "plain" / "plain.ipynb"
+    submitted = nbformat.read(path, as_version=4)
+    script = nbformat.v4.new_output("display_data", data={"text/html": "<script>1</script>"})
+    submitted.cells.append(nbformat.v4.new_code_cell("1", outputs=[script], execution_count=3))
+    nbformat.write(submitted, path)
+    with ThreadPoolExecutor(1) as executor:
+        assert scores(course, Workers(1, executor)) == SCORES
+    executed = (course / "autograded" / "di" / "plain" / "plain.ipynb").read_text()
+    assert "CellNotRunError" in executed and "script" not in executed
+
+
+def test_what_running_took_is_told_and_kept(course):
+    def spent() -> dict[str, tuple[float, float]]:
+        records = Grading(Course(course), "plain", workers=Workers(1, executor)).run()
+        return {entry["student"]: (entry["cpu_seconds"], entry["seconds"]) for entry in records}
+
+    with ThreadPoolExecutor(1) as executor:
+        first = spent()
+        assert all(0 < cpu_seconds and 0 < seconds < 60 for cpu_seconds, seconds in first.values())
+        assert spent() == first
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_notebook_finds_what_the_one_before_it_left(tmp_path, many):
+    """As in nbgrader, where they share a folder; but what the instructor gave is as it was."""
+    begins = "print(open('given.txt').read()); open('a.txt', 'w').write('from the first')"
+    begins += "\nopen('given.txt', 'w').write('spoilt'); import os; os.symlink('/etc', 'link')"
+    sources = {
+        "part-2.ipynb": notebook(answer("a", "import sys")),  # nbgrader takes it for the first
+        "part.ipynb": notebook(
+            checks("left", 1, "assert open('a.txt').read() == 'from the first'"),
+            checks("kept", 1, "assert open('given.txt').read() == 'as given'"),
+        ),
+    }
+    write(tmp_path, {"nbgrader_config.py": OURS})
+    write(tmp_path / "source" / "plain", sources | {"given.txt": "as given"})
+    lies = "import torch\nfrom autograder.sandbox.serve import Desk\n"
+    lies += "zeros = {'./given.txt': torch.zeros(3, dtype=torch.uint8)}\n"
+    lies += "Desk._do_files = lambda *_: zeros"
+    texts = {"ada": begins, "ben": "pass", "cy": "import os\nos._exit(1)", "di": lies}
+    for student, text in texts.items():
+        handed_in = sources | {"part-2.ipynb": notebook(answer("a", text)), "a.txt": "of old"}
+        write(tmp_path / "submitted" / student / "plain", handed_in)
+    with ThreadPoolExecutor(1) as executor:
+        for _ in range(2):
+            found = scores(tmp_path, Workers(1, executor) if many else None)
+            assert found == {"ada": 2, "ben": 1, "cy": 1, "di": 1}

@@ -707,3 +707,28 @@ def _sandboxes() -> list[int]:
     return [
         int(child) for child in children if Path(f"/proc/{child}/comm").read_text() == "bwrap\n"
     ]
+
+
+def _descendants(process: int) -> list[int]:
+    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+    return [one for child in children for one in (child, *_descendants(child))]
+
+
+def test_a_warm_parent_that_is_silent_is_replaced(warm: WarmParent, monkeypatch):
+    monkeypatch.setattr("autograder.sandbox.outside.FORK_SECONDS", 1)
+    with warm.session() as session:
+        assert value(session, "1 + 1") == 2
+    stopped = warm._process.pid
+    for process in _descendants(stopped):
+        os.kill(process, signal.SIGSTOP)
+    monkeypatch.setattr("autograder.sandbox.outside.FORK_SECONDS", 5)
+    with warm.session() as session:
+        assert value(session, "1 + 1") == 2
+    assert warm._process.pid != stopped
+
+
+def test_a_file_that_does_not_fit_is_told(warm: WarmParent):
+    with warm.session(Limits(**SMALL)) as session:
+        assert session.put("some/small.txt", b"1") == ""
+        assert "No space left" in session.put("large.bin", bytes(2**20 * SMALL["disk_mb"]) + b"1")
+        assert value(session, "open('some/small.txt').read()") == "1"
