@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # One thread a process: two processes of one thread do the work that one of two cannot.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long attacks lint build verify lab clean
+.PHONY: demo test test-long lint build verify lab clean
 
 demo: $(READY)            ## the whole loop on a class of ten, in a scratch course
 	$(BIN)/autograder demo
@@ -19,10 +19,8 @@ test: $(READY) lint       ## the tests: at most 20 minutes on two cores
 	$(BIN)/pytest -n 2 --dist worksteal -m "not long"
 
 test-long: $(READY)       ## what is slower
-	$(BIN)/pytest -n 2 --dist worksteal -m long
-
-attacks: $(READY)         ## every known attack on the grader, among them those that still succeed
-	ATTACKS=1 $(BIN)/pytest -n 2 --dist worksteal tests/attacks
+	$(BIN)/pytest -n 2 --dist worksteal -m "long and not alone"
+	$(BIN)/pytest -m alone
 
 lint: $(READY)
 	$(BIN)/ruff check .

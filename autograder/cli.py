@@ -68,6 +68,9 @@ def grade(
         Isolation | None,
         typer.Option(help="Where students' code runs. [default: as configured]"),
     ] = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Let students' code see this machine's GPUs.")
+    ] = False,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade what is in submitted/, and record it in gradebook.db and verdicts.json.
@@ -86,6 +89,8 @@ def grade(
     if seed is not None:
         os.environ[SEED_VARIABLE] = str(seed)
         force = True
+    if gpu:
+        folder.config.ExecuteInSandbox.gpu = True
     where = isolation and isolation.value
     count = jobs or len(os.sched_getaffinity(0))
     workers = Workers(count) if count > 1 and student is None else None

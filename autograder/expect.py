@@ -271,7 +271,10 @@ def as_number(value: Any) -> float | None:
     if isinstance(value, Tensor) and value.numel() == 1:
         return float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # a whole number that no float can hold
+            return math.inf if value > 0 else -math.inf
     return None
 
 

@@ -29,7 +29,7 @@ from nbgrader.preprocessors import (
     OverwriteKernelspec,
     SaveAutoGrades,
 )
-from traitlets import Integer, Unicode
+from traitlets import Bool, Integer, Unicode
 
 from autograder import inert, intake, notebooks, pages, record
 from autograder.notebooks import Cell, ReleasedCell
@@ -272,10 +272,11 @@ class ExecuteInSandbox(_Recorded):
     processes = Integer(32, min=1, help="How many it may have at a time.").tag(config=True)
     disk_mb = Integer(256, min=1, help="What it may write into a folder.").tag(config=True)
     cpu_seconds = Integer(1200, min=1, help="Processor time of a process.").tag(config=True)
+    gpu = Bool(False, help="Let it see this machine's GPUs.").tag(config=True)
 
     def limits(self) -> dict[str, float]:
         """The fields of `autograder.sandbox.jail.Limits`."""
-        names = ("memory_mb", "processes", "disk_mb", "cpu_seconds")
+        names = ("memory_mb", "processes", "disk_mb", "cpu_seconds", "gpu")
         seconds = self.config.Execute.get("timeout") or CELL_SECONDS
         return {name: getattr(self, name) for name in names} | {"cell_seconds": float(seconds)}
 

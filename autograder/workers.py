@@ -99,8 +99,9 @@ def run_submission(job: Job) -> dict[str, Ran]:
         if job.released is not None:
             cells = restore(cells, job.released[name])
         warnings: list[str] = []
-        warm, start = shared_warm_parent(), time.monotonic()
-        with warm.session(Limits(**job.limits)) as session:
+        limits = Limits(**job.limits)
+        warm, start = shared_warm_parent(limits.gpu), time.monotonic()
+        with warm.session(limits) as session:
             found = {path: data for path, data in left.items() if path not in job.given}
             found |= {path: data for path, data in job.files if path not in found}
             # The instructor's last: they stay.

@@ -1,7 +1,6 @@
 """A small nbgrader course, whose kernels start in a second without torch; and a browser."""
 
 import copy
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,10 +10,6 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
-# Attacks that still get through fail there, and one of them stops a whole worker: `make attacks`
-# runs them, and they join the other tests when the last hole is closed.
-collect_ignore = [] if os.environ.get("ATTACKS") else ["attacks"]
 
 # Stands beside the notebook, where nbgrader copies it next to each submission. It publishes its
 # verdicts in the form of the course's own judge.

@@ -42,6 +42,7 @@ class Limits:
         memory_mb: beyond what the warm parent has, of all its processes together.
         processes: at the same time.
         disk_mb: in each of the folders that can be written to.
+        gpu: whether it sees the machine's GPUs.
     """
 
     cell_seconds: float = 120.0
@@ -49,6 +50,7 @@ class Limits:
     memory_mb: int = 3072
     processes: int = 32
     disk_mb: int = 256
+    gpu: bool = False
 
 
 def die_with_parent() -> None:
@@ -157,8 +159,9 @@ def _limit(limits: Limits, memory_now: int) -> None:
     set_both(resource.RLIMIT_NPROC, limits.processes)
     set_both(resource.RLIMIT_MEMLOCK, 2**20)
     set_both(resource.RLIMIT_MSGQUEUE, 2**20)
-    # An address space is not memory in use, but no memory is used without one.
-    set_both(resource.RLIMIT_AS, memory_now + limits.memory_mb * 2**20)
+    if not limits.gpu:  # CUDA maps all memory that it might ever use
+        # An address space is not memory in use, but no memory is used without one.
+        set_both(resource.RLIMIT_AS, memory_now + limits.memory_mb * 2**20)
 
 
 def _drop_capabilities() -> None:

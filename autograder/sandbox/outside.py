@@ -5,6 +5,7 @@ with WarmParent() as warm, warm.session(Limits()) as session:
 """
 
 import functools
+import glob
 import json
 import multiprocessing.util
 import os
@@ -60,9 +61,13 @@ _ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
     "NBGRADER_EXECUTION": "autograde",
 }
+
+
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+_GPU_DEVICES = ("/dev/nvidia*", "/dev/kfd", "/dev/dri")
+_GPU_SYSTEM = ("/sys/bus/pci", "/sys/devices", "/sys/module")
 
 
 class NoSandbox(CourseError):
@@ -104,20 +109,26 @@ class WarmParent:
 
     One session at a time: it is what makes submissions unable to see each other.
 
+    Args:
+        gpu: let submissions see this machine's GPUs. It does not touch them itself.
+
     Raises:
-        NoSandbox: it cannot be started.
+        NoSandbox: it cannot be started, or there is no GPU.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: bool = False) -> None:
         if reason := problem():
             raise NoSandbox(f"no sandbox: {reason}")
+        if gpu and not gpu_devices():
+            raise NoSandbox(f"this machine has no GPU: there is no {' or '.join(_GPU_DEVICES)}")
+        self._gpu = gpu
         self._start()
 
     def _start(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
-                command(theirs.fileno()),
+                command(theirs.fileno(), self._gpu),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
@@ -145,7 +156,7 @@ class WarmParent:
             NoSandbox: it does not answer, not even when all is started anew.
         """
         for _ in range(2):
-            session = self._fork(limits or Limits())
+            session = self._fork(limits or Limits(gpu=self._gpu))
             if session.answers(FORK_SECONDS):
                 return session
             session.close()
@@ -182,13 +193,13 @@ class WarmParent:
 
 
 @functools.cache
-def shared_warm_parent() -> WarmParent:
+def shared_warm_parent(gpu: bool = False) -> WarmParent:
     """The warm parent of this process, started when it is first asked for.
 
     Raises:
-        NoSandbox: it cannot be started.
+        NoSandbox: it cannot be started, or there is no GPU.
     """
-    warm = WarmParent()
+    warm = WarmParent(gpu)
     # Not atexit, which worker processes never come to.
     multiprocessing.util.Finalize(None, warm.close, exitpriority=0)
     return warm
@@ -336,15 +347,22 @@ class Session:
         self.close()
 
 
-def command(control: int) -> list[str]:
+def gpu_devices() -> list[str]:
+    """The device files of this machine's GPUs."""
+    return sorted(path for pattern in _GPU_DEVICES for path in glob.glob(pattern))
+
+
+def command(control: int, gpu: bool = False) -> list[str]:
     """The bubblewrap command line: nothing of this machine but programs and packages.
 
     Args:
         control: the number of the socket on which the warm parent is spoken to.
+        gpu: and its GPUs.
     """
     arguments = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
     arguments += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
-    for name, value in {**_ENVIRONMENT, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}.items():
+    environment = {**_ENVIRONMENT, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
+    for name, value in (environment | ({} if gpu else _NO_GPU)).items():
         arguments += ["--setenv", name, value]
     arguments += ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
@@ -357,6 +375,10 @@ def command(control: int) -> list[str]:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     processors = "/sys/devices/system/cpu"
     arguments += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", processors, processors]
+    for device in gpu_devices() if gpu else ():
+        arguments += ["--dev-bind", device, device]
+    for place in _GPU_SYSTEM if gpu else ():
+        arguments += ["--ro-bind-try", place, place]
     arguments += ["--tmpfs", "/tmp"]  # first, for Python may lie in it
     for prefix in dict.fromkeys(map(os.path.realpath, (sys.base_prefix, sys.prefix))):
         if not prefix.startswith("/usr/"):

@@ -3,15 +3,11 @@
 import os
 import resource
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # for arena and attacks, which are no tests
-
-from arena import (  # noqa: E402
+from arena import (
     ENVIRONMENT,
     Arena,
     Listener,
@@ -24,13 +20,13 @@ from arena import (  # noqa: E402
     play,
 )
 
-from autograder.sandbox.outside import problem, shared_warm_parent  # noqa: E402
+from autograder.sandbox.outside import problem, shared_warm_parent
 
 LARGEST_FILE = 2**29
 """Bytes. If an attack has the grader itself write without an end, the disk is not what ends it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def surroundings() -> Iterator[Listener]:
     """The grader's environment, with secrets in it, and somebody who listens."""
     if reason := problem():
@@ -45,7 +41,7 @@ def surroundings() -> Iterator[Listener]:
         os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory, surroundings: Listener) -> Template:
     root = tmp_path_factory.mktemp("arena")
     make_source(root)

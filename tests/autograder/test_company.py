@@ -14,6 +14,7 @@ from autograder.workers import Workers
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}"),
 ]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from autograder.sandbox.jail import HOME, WRITABLE, Limits
-from autograder.sandbox.outside import Lost, Session, WarmParent, problem
+from autograder.sandbox.outside import Lost, NoSandbox, Session, WarmParent, problem
 from autograder.sandbox.remote import RemoteStudent
 from autograder.student import StudentError
 
@@ -732,3 +733,25 @@ def test_a_file_that_does_not_fit_is_told(warm: WarmParent):
         assert session.put("some/small.txt", b"1") == ""
         assert "No space left" in session.put("large.bin", bytes(2**20 * SMALL["disk_mb"]) + b"1")
         assert value(session, "open('some/small.txt').read()") == "1"
+
+
+def test_a_gpu_is_seen_only_when_it_is_asked_for(warm: WarmParent, monkeypatch):
+    source = "import os, resource\nos.environ.get('CUDA_VISIBLE_DEVICES'), resource.getrlimit(9)[0]"
+    monkeypatch.setattr("autograder.sandbox.outside._GPU_DEVICES", ("/dev/no such*",))
+    with pytest.raises(NoSandbox, match="no GPU: there is no /dev/no such"):
+        WarmParent(gpu=True)
+    with warm.session() as session:
+        visible, space = value(session, source)
+        assert visible == "" and space > 0
+    # Whatever device there is: what matters is that it can be opened from inside.
+    monkeypatch.setattr("autograder.sandbox.outside._GPU_DEVICES", ("/dev/ptm[x]",))
+    with WarmParent(gpu=True) as with_gpu, with_gpu.session() as session:
+        assert value(session, source) == (None, -1)
+        assert value(session, "os.path.exists('/dev/ptmx')")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_computes():
+    with WarmParent(gpu=True) as with_gpu, with_gpu.session() as session:
+        source = "import torch\nfloat((torch.ones(3, device='cuda') * 2).sum())"
+        assert value(session, source) == 6
