@@ -55,8 +55,11 @@ _ENVIRONMENT = {
     "XDG_CACHE_HOME": "/tmp/cache",
     "MPLCONFIGDIR": "/tmp/matplotlib",
     "IPYTHONDIR": "/tmp/ipython",
-    # Memory that is freed is kept for what comes next: each page that is asked for anew costs time.
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=16777216",
+    # Memory that is freed is kept, and asked for in large pages: each new page costs time.
+    "GLIBC_TUNABLES": (
+        "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728"
+        ":glibc.malloc.hugetlb=1"
+    ),
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -143,7 +143,9 @@ def test_gradient_and_range_and_sameness():
     ("first", "second", "equal"),
     [
         (1, 1.0, True),
-        (math.nan, math.nan, True),
+        (math.nan, math.nan, False),
+        (torch.tensor([math.nan]), torch.tensor([math.nan]), False),
+        (10**400, 10**400, True),
         ([1, torch.ones(2)], (1, torch.ones(2)), True),
         ({"a": torch.ones(2)}, {"a": torch.ones(2)}, True),
         ({"a": 1}, {"b": 1}, False),
@@ -156,6 +158,13 @@ def test_gradient_and_range_and_sameness():
 )
 def test_alike(first, second, equal):
     assert expect.alike(first, second) is equal
+
+
+def test_nan_is_a_value_of_no_one_s_unless_it_is_asked_for():
+    bad = torch.tensor([math.nan])
+    assert expect.alike(bad, bad, nan=True) and expect.alike(math.nan, math.nan, nan=True)
+    assert expect.same(bad, bad, "no") == "no"
+    assert expect.different(bad, bad, "no") == "no"
 
 
 def noise(count=4000, width=3, seed=0):
