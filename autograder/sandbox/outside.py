@@ -195,13 +195,17 @@ class WarmParent:
         self.close()
 
 
-@functools.cache
 def shared_warm_parent(gpu: bool = False) -> WarmParent:
     """The warm parent of this process, started when it is first asked for.
 
     Raises:
         NoSandbox: it cannot be started, or there is no GPU.
     """
+    return _shared(gpu)
+
+
+@functools.cache
+def _shared(gpu: bool) -> WarmParent:
     warm = WarmParent(gpu)
     # Not atexit, which worker processes never come to.
     multiprocessing.util.Finalize(None, warm.close, exitpriority=0)

@@ -65,12 +65,11 @@ def gained(template: Template, surroundings: Listener) -> Callable[..., list[str
     """Grade an attacker's submissions, and honest ones after them; say what was gained."""
 
     def run(arena: Arena, *submissions: Submission) -> list[str]:
-        shared_warm_parent()  # so that it is there before, as it will be after
+        shared_warm_parent().session().close()  # it is there before, as it will be after
         round = play(arena, submissions, grade_with_ours, surroundings)
         found = damage(arena, round, template)
         if found:  # what it did to the sandbox must not be held against the next one
             shared_warm_parent().close()
-            shared_warm_parent.cache_clear()
         return found
 
     return run
