@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "attacks"))
+sys.path[:0] = [str(ROOT / "tests" / name) for name in ("attacks", "autograder")]
 
 import arena as arenas  # noqa: E402
 from arena import (  # noqa: E402

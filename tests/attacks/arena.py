@@ -26,6 +26,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from processes import below, is_running
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = ("ps2_kl", "ps2_reparameterize", "ps2_elbo")
@@ -491,20 +492,7 @@ def active_parts(page: str) -> Counter[str]:
 
 def descendants(process: int) -> set[int]:
     """The processes that stem from this one, and have not ended."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        state, parent = text.rpartition(")")[2].split()[:2]
-        if state != "Z":
-            parents[int(path.parent.name)] = int(parent)
-    found, new = set(), {process}
-    while new:
-        new = {child for child, parent in parents.items() if parent in new} - found
-        found |= new
-    return found
+    return set(filter(is_running, below(process)))
 
 
 def outlived(known: set[int], seconds: float = 5.0) -> list[str]:

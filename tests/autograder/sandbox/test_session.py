@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from processes import below
 
 from autograder.sandbox.jail import HOME, WRITABLE, Limits
 from autograder.sandbox.outside import Lost, NoSandbox, Session, WarmParent, problem
@@ -710,17 +711,12 @@ def _sandboxes() -> list[int]:
     ]
 
 
-def _descendants(process: int) -> list[int]:
-    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
-    return [one for child in children for one in (child, *_descendants(child))]
-
-
 def test_a_warm_parent_that_is_silent_is_replaced(warm: WarmParent, monkeypatch):
     monkeypatch.setattr("autograder.sandbox.outside.FORK_SECONDS", 1)
     with warm.session() as session:
         assert value(session, "1 + 1") == 2
     stopped = warm._process.pid
-    for process in _descendants(stopped):
+    for process in below(stopped):
         os.kill(process, signal.SIGSTOP)
     monkeypatch.setattr("autograder.sandbox.outside.FORK_SECONDS", 5)
     with warm.session() as session:
