@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from autograder.checks import Check, find_check
 from autograder.criterion import Criterion
 from autograder.draw import Draw
+from autograder.record import JUDGE_FAILED
 from autograder.student import Student, StudentError, printable
 
 MAX_SHOWN = 2
@@ -215,10 +216,7 @@ def _grader_error(exercise: Exercise, seed: int, error: Exception) -> Verdict:
         score=0.0,
         max_score=exercise.points,
         verdict="grader_error",
-        message=(
-            "The grading program itself failed here. That is no fault of yours and costs you "
-            "nothing: a person will look at this exercise."
-        ),
+        message=JUDGE_FAILED,
         seed=seed,
         detail=printable(f"{type(error).__name__} at {place}: {error}", limit=1000),
     )

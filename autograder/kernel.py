@@ -12,10 +12,9 @@ from typing import Any
 
 from autograder.draw import submission_seed
 from autograder.judge import Exercise, Verdict, judge
+from autograder.record import VERDICT_MIME
 from autograder.student import InProcessStudent, isolated, unchanged
 from vae_course.errors import CourseError
-
-VERDICT_MIME = "application/vnd.vae-course.verdict+json"
 
 
 class GraderError(CourseError):

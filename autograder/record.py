@@ -21,7 +21,7 @@ Verdict = dict[str, Any]
 
 SCHEMA = 1
 VERDICT_MIME = "application/vnd.vae-course.verdict+json"
-"""The same as `autograder.kernel.VERDICT_MIME`, which cannot be imported without torch."""
+"""Under which a grade cell shows its verdict, and by which it is found among the outputs."""
 
 SEED_VARIABLE = "AUTOGRADER_SEED"
 """In the environment: what inputs are drawn from, in place of a fresh seed each time."""

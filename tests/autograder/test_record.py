@@ -29,12 +29,6 @@ def publish(found: object):
     return new_output("display_data", data={VERDICT_MIME: found})
 
 
-def test_the_mime_type_is_the_kernel_s():
-    from autograder.kernel import VERDICT_MIME as published
-
-    assert published == VERDICT_MIME
-
-
 def test_a_published_verdict_is_taken_with_the_points_of_the_gradebook():
     found = machine_verdict(cell_with(publish(GOOD | {"max_score": 99})), 1.5, 3.0)
     assert found == GOOD
