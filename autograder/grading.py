@@ -20,6 +20,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import rmtree
 
 from autograder import record
+from autograder.converter import AutogradeInOnePass, keep_engines
 from autograder.course import LOG, ConversionError, Course, hash_of
 from autograder.intake import beside, fingerprint, is_plain_file, rebuilt, taken_in
 from autograder.nbgrader_plugin import (
@@ -80,6 +81,7 @@ class Grading:
         isolation: str | None = None,
         workers: Workers | None = None,
     ) -> None:
+        keep_engines()
         self.course, self.assignment, self.force = course, assignment, force
         self.sources = course.folder("source", assignment)
         self.students = chosen(course, assignment, student)
@@ -185,7 +187,7 @@ class Grading:
                 return self._grader_error(student, f"{type(ran).__name__}: {ran}", tampered)
             READY.update({(student, name): one for name, one in (ran or {}).items()})
             try:
-                self.course.convert(Autograde, self.assignment, student)
+                self.course.convert(AutogradeInOnePass, self.assignment, student)
             except ConversionError as error:
                 return self._grader_error(student, str(error), tampered)
             spent = _spent(ran.values()) if ran else {}
@@ -285,7 +287,7 @@ class Grading:
             rmtree(str(earlier))
 
     def _save_state(self) -> None:
-        write_atomically(self._state_path, json.dumps(self._state, indent=1))
+        write_atomically(self._state_path, json.dumps(self._state))
 
 
 def _spent(ran: Iterable[Ran]) -> dict[str, float]:
@@ -460,15 +462,16 @@ class VerdictsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records = self._read()
+        self._texts = {place: _as_item(entry) for place, entry in self._records.items()}
 
-    def _read(self) -> list[Record]:
+    def _read(self) -> dict[tuple[str, str], Record]:
         if not self.path.exists():
-            return []
+            return {}
         try:
             found = json.loads(self.path.read_text())
             for entry in found:
-                entry["assignment"], entry["student"], entry["exercises"]
-            return list(found)
+                entry["exercises"]
+            return {_place(entry): entry for entry in found}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CourseError(
                 f"{self.path}: does not hold records of this program; move it away, or name "
@@ -478,27 +481,39 @@ class VerdictsFile:
     def of(self, assignment: str) -> dict[str, Record]:
         """An assignment's records by student."""
         return {
-            entry["student"]: entry for entry in self._records if entry["assignment"] == assignment
+            student: entry for (name, student), entry in self._records.items() if name == assignment
         }
 
     def put(self, records: Iterable[Record]) -> None:
         """Write records, each in place of the earlier one on the same submission."""
-        merged = {(entry["assignment"], entry["student"]): entry for entry in self._records}
-        merged |= {(entry["assignment"], entry["student"]): entry for entry in records}
-        self._write([merged[place] for place in sorted(merged)])
+        self._write(self._records | {_place(entry): entry for entry in records})
 
     def keep_only(self, assignment: str, students: Iterable[str]) -> None:
         """Drop an assignment's records of students who are not there any more."""
         wanted = set(students)
         self._write(
-            [
-                entry
-                for entry in self._records
-                if entry["assignment"] != assignment or entry["student"] in wanted
-            ]
+            {
+                (name, student): entry
+                for (name, student), entry in self._records.items()
+                if name != assignment or student in wanted
+            }
         )
 
-    def _write(self, records: list[Record]) -> None:
-        if records != self._records or not self.path.exists():
-            self._records = records
-            write_atomically(self.path, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    def _write(self, records: dict[tuple[str, str], Record]) -> None:
+        if records == self._records and self.path.exists():
+            return
+        for place, entry in records.items():
+            if self._records.get(place) != entry:  # all the others' texts are there
+                self._texts[place] = _as_item(entry)
+        self._records = records
+        items = ",\n".join(self._texts[place] for place in sorted(records))
+        write_atomically(self.path, f"[\n{items}\n]\n" if records else "[]\n")
+
+
+def _place(entry: Record) -> tuple[str, str]:
+    return entry["assignment"], entry["student"]
+
+
+def _as_item(entry: Record) -> str:
+    """A record as it stands in a JSON list with an indent of one."""
+    return " " + json.dumps(entry, indent=1, ensure_ascii=False).replace("\n", "\n ")

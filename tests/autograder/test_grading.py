@@ -288,6 +288,23 @@ def test_records_of_students_who_left_are_dropped(tmp_path):
     assert [entry["assignment"] + entry["student"] for entry in left] == ["ay", "bx", "by"]
 
 
+def test_records_are_put_one_by_one_and_read_again_as_they_were(tmp_path):
+    path = tmp_path / "verdicts.json"
+    texts = ["a", "two\nlines", "a line\u2028apart and \x85 more", "é ∑"]
+    entries = [
+        {"assignment": "a", "student": text, "exercises": [{"message": text}], "status": "graded"}
+        for text in sorted(texts)
+    ]
+    for entry in entries:
+        VerdictsFile(path).put([entry])
+    file = VerdictsFile(path)
+    file.put([entries[0] | {"status": "crashed"}])
+    entries[0]["status"] = "crashed"
+    assert path.read_text() == json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+    file.put(entries)
+    assert VerdictsFile(path).of("a") == {entry["student"]: entry for entry in entries}
+
+
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
