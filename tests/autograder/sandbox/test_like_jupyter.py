@@ -133,10 +133,13 @@ CELLS = {
     "shell into a name": "found = !echo hi; echo ho\nfound",
     "shell twice": "!!echo two",
     "shell with a name": "!echo {x} $x",
-    "subprocess": "import subprocess\nsubprocess.run(['echo', 'hi'])",
+    # A kernel reads what goes past Python in a thread, and on a busy machine not at once.
+    "subprocess": (
+        "import subprocess, time\ndone = subprocess.run(['echo', 'hi']); time.sleep(1)\ndone"
+    ),
     "subprocess captured": "subprocess.run('echo hi', shell=True, capture_output=True, text=True)",
     "os.system": "import os\nos.system('echo out');",
-    "descriptors": "os.write(1, b'one'); os.write(2, b'two'); None",
+    "descriptors": "os.write(1, b'one'); os.write(2, b'two'); time.sleep(1)",
     "the original stream": "sys.__stdout__.write('raw'); sys.__stdout__.flush()",
     "bash": "%%bash\necho from bash; echo err >&2",
     "bash that fails": "%%bash\nexit 3",
