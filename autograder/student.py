@@ -17,13 +17,16 @@ import linecache
 import random
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from autograder import pretend
 
 MAX_TENSOR_BYTES = 256 * 2**20
 """No answer of the course is larger; a tensor beyond it is refused, not copied."""
@@ -147,6 +150,33 @@ class Student(Protocol):
                 A part of the output that it leaves out (a missing key, a None) counts for nothing.
         """
 
+    def on_gpu(
+        self,
+        target: Target,
+        *args: Any,
+        seed: int = 0,
+        of: Ref | None = None,
+        backward: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Call `target` on a GPU: this machine's, or where there is none a pretended one.
+
+        Tensors among the arguments go there, a `Seed` becomes a generator of the GPU's, and
+        modules are moved for the call, with the state of their optimisers: that of the target, of
+        its arguments, and `of`. A `Loader` stays on the CPU, as a data set would.
+
+        Code that leaves a tensor on the CPU is a `StudentError` of the type "DeviceMismatch". Its
+        line is the one that made that tensor, if the message says so (`pretend.MADE_HERE`), or
+        else the one at which it met the others.
+
+        Args:
+            of: one more module to move: a function may find it by itself.
+            backward: differentiate the result, too.
+
+        Returns:
+            For each tensor in the result, in order: "gpu" or "cpu".
+        """
+
     def parameters(self, ref: Ref) -> list[torch.Tensor]:
         """A module's parameters, in its own order. No name crosses."""
 
@@ -188,6 +218,7 @@ class InProcessStudent:
         self._namespace = namespace
         self._guarded = guarded
         self._objects: dict[int, Any] = {}
+        self._recipes: dict[int, Callable[[], Any]] = {}
 
     def has(self, name: str) -> bool:
         return name in self._namespace
@@ -201,7 +232,10 @@ class InProcessStudent:
                 *(self._inbound(arg) for arg in args),
                 **{name: self._inbound(value) for name, value in kwargs.items()},
             )
-            return self._keep(result) if keep else self._outbound(result)
+            found = self._keep(result) if keep else self._outbound(result)
+        if type(found) is Ref:
+            self._recipes[found.key] = lambda: self._again(target, args, kwargs, seed)
+        return found
 
     def fetch(self, ref: Ref) -> Any:
         with self._running():
@@ -236,6 +270,31 @@ class InProcessStudent:
             return Gradients(
                 self._outbound(result), gradients[: len(leaves)], gradients[len(leaves) :]
             )
+
+    def on_gpu(
+        self,
+        target: Target,
+        *args: Any,
+        seed: int = 0,
+        of: Ref | None = None,
+        backward: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        refs = list(_refs((target, args, kwargs, of)))
+        with (
+            self._running(seed),
+            pretend.gpu() as tags,
+            pretend.as_on_a_gpu_machine(self._namespace, tags),
+            self._moved(refs, pretending=tags is not None) as leaves,
+        ):
+            inbound, named = (
+                self._inbound_on_gpu(args, leaves),
+                self._inbound_on_gpu(kwargs, leaves),
+            )
+            found = list(_tensors(self._resolve(target)(*inbound, **named)))
+            if backward:
+                _differentiate(found, None, leaves)
+            return [pretend.place(tensor) for tensor in found]
 
     def parameters(self, ref: Ref) -> list[torch.Tensor]:
         with self._running():
@@ -336,6 +395,69 @@ class InProcessStudent:
                 return value
         raise TypeError(f"a {type(value).__name__} cannot be sent to the student")
 
+    def _inbound_on_gpu(self, value: Any, leaves: list[torch.Tensor]) -> Any:
+        """The same on a GPU. Tensors that can have a gradient are noted among the leaves."""
+        match value:
+            case torch.Tensor():
+                moved = value.detach().clone().to("cuda")
+                if not moved.is_floating_point():
+                    return moved
+                leaves.append(moved.requires_grad_())
+                return moved.clone()
+            case Seed():
+                return torch.Generator(device="cuda").manual_seed(value.value)
+            case list() | tuple():
+                return type(value)(self._inbound_on_gpu(item, leaves) for item in value)
+            case dict():
+                return {key: self._inbound_on_gpu(item, leaves) for key, item in value.items()}
+        return self._inbound(value)
+
+    @contextlib.contextmanager
+    def _moved(self, refs: Sequence[Ref], pretending: bool) -> Iterator[list[torch.Tensor]]:
+        """Have modules, and the state of optimisers, on the GPU; give the parameters."""
+        refs = [ref for ref in refs if ref.key in self._objects]
+        modules = [ref for ref in refs if issubclass(type(self._objects[ref.key]), nn.Module)]
+        objects = [self._objects[ref.key] for ref in refs]
+        objects += [
+            value for ref in modules for part in self._module(ref).modules() for value in _own(part)
+        ]
+        optimizers = [one for one in objects if issubclass(type(one), torch.optim.Optimizer)]
+        with contextlib.ExitStack() as stack:
+            for ref in modules:
+                stack.callback(self._module(ref).to, "cpu")
+                if pretending and (odd := pretend.cpu_attributes(self._module(ref))):
+                    self._replace_attributes(ref, odd, stack)
+                self._module(ref).to("cuda")
+            for optimizer in optimizers:
+                stack.callback(_move_state, optimizer, "cpu")
+                _move_state(optimizer, "cuda")
+            yield [parameter for ref in modules for parameter in self._module(ref).parameters()]
+
+    def _replace_attributes(
+        self, ref: Ref, names: Sequence[tuple[str, str]], stack: contextlib.ExitStack
+    ) -> None:
+        """Give attributes what they would hold if the module had been built where a GPU is.
+
+        A module that was kept was built without one. What its `__init__` then put on the notebook's
+        `device`, and what it put on the CPU, look alike; so it is built once more.
+        """
+        if ref.key not in self._recipes:
+            return
+        parts = dict(self._module(ref).named_modules())
+        other_parts = dict(self._recipes[ref.key]().named_modules())
+        for path, name in names:
+            mine, other = vars(parts[path])[name], vars(other_parts[path]).get(name)
+            if not isinstance(mine, torch.Tensor):
+                stack.enter_context(pretend.replaced(parts[path], name, other))
+            elif isinstance(other, torch.Tensor) and pretend.place(other) == "gpu":
+                stack.enter_context(pretend.replaced(parts[path], name, mine.to("cuda")))
+
+    def _again(self, target: Target, args: Sequence[Any], kwargs: Mapping[str, Any], seed: int):
+        """What `call` did, done once more."""
+        with isolated(seed):
+            named = {name: self._inbound(value) for name, value in kwargs.items()}
+            return self._resolve(target)(*(self._inbound(arg) for arg in args), **named)
+
     def _outbound(self, value: Any, depth: int = 0) -> Any:
         """A result of the student's, rebuilt from plain parts.
 
@@ -385,10 +507,15 @@ class InProcessStudent:
             raise StudentError("memory", type(error).__name__, OUT_OF_MEMORY) from None
         where, line, is_innermost = self._locate(error)
         is_stub = isinstance(error, NotImplementedError) and is_innermost
+        message = _first_line(error)
+        if isinstance(error, pretend.DeviceMismatch) and error.made is not None:
+            if error.made.names is self._namespace:
+                where, line = _said(*error.made)
+                message = f"{message} {pretend.MADE_HERE}"
         raise StudentError(
             "blank" if is_stub else "error",
             type(error).__name__,
-            printable(_first_line(error)),
+            printable(message),
             where,
             printable(line),
         ) from None
@@ -401,9 +528,7 @@ class InProcessStudent:
             frame = trace.tb_frame
             is_innermost = frame.f_globals is self._namespace
             if is_innermost:
-                code = frame.f_code
-                where = code.co_qualname.removeprefix("<module>")
-                line = linecache.getline(code.co_filename, trace.tb_lineno, frame.f_globals).strip()
+                where, line = _said(frame.f_code, trace.tb_lineno, frame.f_globals)
             trace = trace.tb_next
         return where, line, is_innermost
 
@@ -472,7 +597,7 @@ def isolated(seed: int = 0) -> Iterator[None]:
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
-    default_dtype, default_device = torch.get_default_dtype(), _default_device()
+    default_dtype, default_device = torch.get_default_dtype(), pretend.default_device()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(_Nowhere()))
         stack.enter_context(contextlib.redirect_stderr(_Nowhere()))
@@ -493,7 +618,7 @@ def isolated(seed: int = 0) -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype(default_dtype)
-            if _default_device() != default_device:
+            if pretend.default_device() != default_device:
                 torch.set_default_device(default_device)
             random.setstate(python_state)
             if numpy:
@@ -526,13 +651,6 @@ def _parts(value: Any) -> list[nn.Module]:
     if not issubclass(type(value), nn.Module) or "_modules" not in vars(value):
         return []
     return list(value.modules())
-
-
-def _default_device() -> torch.device:
-    try:
-        return torch.get_default_device()
-    except AttributeError:  # torch 2.6, once somebody has said set_default_device(None)
-        return torch.device("cpu")
 
 
 def printable(text: str, limit: int = 300) -> str:
@@ -573,6 +691,34 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
         if plain.is_complex() or plain.is_quantized:
             raise unfit("Real numbers were expected, not a complex or quantised tensor.")
         return plain.cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _said(code: CodeType, number: int, names: dict[str, Any]) -> tuple[str, str]:
+    """A function, and a line of its source."""
+    line = linecache.getline(code.co_filename, number, names)
+    return code.co_qualname.removeprefix("<module>"), line.strip()
+
+
+def _refs(value: Any) -> Iterator[Ref]:
+    """Every ticket in a nest of lists, tuples and dicts of the judge's."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _refs(item)
+
+
+def _own(module: nn.Module) -> list[Any]:
+    """What a module's attributes hold, apart from what PyTorch keeps for it."""
+    return [value for name, value in vars(module).items() if not name.startswith("_")]
+
+
+def _move_state(optimizer: torch.optim.Optimizer, device: str) -> None:
+    """What an optimiser remembers of its parameters. The number of steps may stay on the CPU."""
+    for state in optimizer.state.values():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and name != "step":
+                state[name] = value.to(device)
 
 
 def _tensors(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder import expect
-from autograder.student import Module, Ref, Seed, Student
+from autograder import expect, pretend
+from autograder.student import Module, Ref, Seed, Student, StudentError, Target
 
 TINY = '''
 import torch
@@ -259,6 +259,35 @@ def lines(points: Tensor, steps: int = 161) -> list[Tensor]:
     weights = torch.linspace(0, 1, steps).view(-1, *[1] * (points.ndim - 1))
     pairs = zip(points[:3], points[3:6], strict=True)
     return [start + (end - start) * weights for start, end in pairs]
+
+
+def works_on_gpu(student: Student, target: Target, *args: Any, **kwargs: Any) -> str | None:
+    """On a GPU a call comes to an end, and what it gives is there too.
+
+    The arguments are those of `Student.on_gpu`. The call is one that works on the CPU: whatever
+    else goes wrong with it is a `StudentError`, as from any other call.
+    """
+    try:
+        places = student.on_gpu(target, *args, **kwargs)
+    except StudentError as error:
+        if not pretend.is_about_devices(error.message):
+            raise
+        return f"On a GPU this stops: {_where_devices_meet(error)}."
+    if "cpu" not in places:
+        return None
+    part = "A part of the result" if "gpu" in places else "The result"
+    return f"{part} is on the CPU, although the inputs are on the GPU."
+
+
+def _where_devices_meet(error: StudentError) -> str:
+    line = f"the line `{error.line}`" if error.line else "somewhere, a line"
+    if error.message.endswith(pretend.MADE_HERE):
+        return f"{line} makes a tensor on the CPU, while the others are on the GPU"
+    if "numpy" in error.message:
+        return f"{line} hands a tensor that is on the GPU to NumPy, which works on the CPU"
+    if "generator" in error.message:
+        return f"{line} draws on one device with a generator that belongs to the other"
+    return f"{line} brings a tensor that is on the CPU together with one that is on the GPU"
 
 
 def spans_black_to_white(pixels: Tensor) -> str | None:

@@ -7,6 +7,7 @@ with WarmParent() as warm, warm.session(Limits()) as session:
 import functools
 import glob
 import json
+import marshal
 import multiprocessing.util
 import os
 import select
@@ -20,7 +21,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, Self
 
 import torch
@@ -41,7 +42,7 @@ GRACE = 1.0
 
 _HERE = Path(__file__).parent
 _INSIDE = "/inside/autograder"
-_SHARED = ("__init__.py", "student.py")
+_SHARED = ("__init__.py", "pretend.py", "student.py")
 _OWN = ("__init__.py", "inside.py", "jail.py", "serve.py", "shell.py", "wire.py")
 _PASSWD = "student:x:1000:1000:student:/home/student:/bin/sh\n"
 _ENVIRONMENT = {
@@ -256,16 +257,23 @@ class Session:
         """Start the notebook's random numbers from here, so that a run can be repeated."""
         self.ask({"do": "seed", "seed": seed}, time.monotonic() + 60)
 
+    def run_code(self, code: CodeType) -> None:
+        """Run code among the notebook's names.
+
+        Raises:
+            Lost: the child is gone.
+        """
+        content = _as_tensor(marshal.dumps(code))
+        self.ask({"do": "code", "code": content}, time.monotonic() + self.limits.cell_seconds)
+
     def put(self, path: str, content: bytes) -> str:
         """Write a file, at a path that is relative to the folder in which cells run.
 
         Returns:
             Why it could not be written; "" if it was.
         """
-        data = (
-            torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0)
-        )
-        answer, _ = self.ask({"do": "put", "path": path, "content": data}, time.monotonic() + 60)
+        message = {"do": "put", "path": path, "content": _as_tensor(content)}
+        answer, _ = self.ask(message, time.monotonic() + 60)
         error = answer.get("error")
         return printable(error.get("message", ""), 200) if isinstance(error, dict) else ""
 
@@ -352,6 +360,10 @@ class Session:
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _as_tensor(content: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0)
 
 
 def gpu_devices() -> list[str]:

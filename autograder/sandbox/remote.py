@@ -91,6 +91,21 @@ class RemoteStudent:
             raise _forged()
         return Gradients(output, inputs, _each(torch.Tensor, parameters, or_none=True))
 
+    def on_gpu(
+        self,
+        target: Target,
+        *args: Any,
+        seed: int = 0,
+        of: Ref | None = None,
+        backward: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        given = {"seed": seed, "of": of, "backward": backward}
+        found = _each(str, self._verb("on_gpu", target, *args, **given, **kwargs))
+        if not set(found) <= {"gpu", "cpu"}:
+            raise _forged()
+        return found
+
     def parameters(self, ref: Ref) -> list[torch.Tensor]:
         return _each(torch.Tensor, self._verb("parameters", ref))
 

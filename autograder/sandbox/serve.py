@@ -3,6 +3,7 @@
 It shares its process with the student's code, so the judge believes nothing that it says.
 """
 
+import marshal
 import os
 import random
 import signal
@@ -22,7 +23,7 @@ from autograder.student import Gradients, InProcessStudent, StudentError, unchan
 
 VERBS = (
     *("has", "ref", "call", "fetch", "carries_graph", "gradients", "parameters", "state"),
-    *("load_state", "modes", "set_training", "optimizer", "define"),
+    *("load_state", "modes", "set_training", "optimizer", "define", "on_gpu"),
 )
 """Of `autograder.student.Student`."""
 
@@ -95,6 +96,10 @@ class Desk:
         if message["graded"]:
             self._shell.reset_hooks()
         return run_cell(self._shell, message["source"])
+
+    def _do_code(self, message: dict[str, Any]) -> Any:
+        """Run code of the judge's, of which no text is to be had here."""
+        exec(marshal.loads(message["code"].numpy().tobytes()), self._shell.user_ns)
 
     def _do_hello(self, message: dict[str, Any]) -> Any:
         return True
