@@ -7,9 +7,15 @@ from typing import Any, Protocol
 
 from autograder.checks import Check, find_check
 from autograder.criterion import Criterion
+from autograder.diagnosis import diagnose
 from autograder.draw import Draw
+from autograder.misconceptions import Misconception
 from autograder.record import JUDGE_FAILED
 from autograder.student import Student, StudentError, printable
+from autograder.transcript import Answer, Heard
+
+_NOT_WRITTEN = ("missing", "blank", "timeout", "memory")
+"""Kinds of errors that leave nothing to diagnose."""
 
 MAX_SHOWN = 2
 """How many different problems a message tells in full; further ones are only named."""
@@ -78,7 +84,13 @@ class Verdict:
         return record | {"detail": self.detail} if self.detail else record
 
 
-def judge(exercise: Exercise, student: Student, seed: int, check: Check | None = None) -> Verdict:
+def judge(
+    exercise: Exercise,
+    student: Student,
+    seed: int,
+    check: Check | None = None,
+    name_mistakes: bool = True,
+) -> Verdict:
     """Judge one exercise.
 
     Args:
@@ -86,18 +98,24 @@ def judge(exercise: Exercise, student: Student, seed: int, check: Check | None =
         student: the handle of the student's code.
         seed: decides every input.
         check: used in place of the one that belongs to the id.
+        name_mistakes: look for the known mistake that a wrong answer is, with its own check.
 
     Returns:
         A verdict, always: a failure of the check itself is the verdict grader_error.
     """
     outcomes: list[_Outcome] = []
+    answers: list[Answer] = []
+    mistake = None
+    name_mistakes = name_mistakes and check is None
     try:
         check = check or find_check(exercise.id)
-        for criterion in check(student, Draw(seed, exercise.id)):
+        for criterion in check(Heard(student, answers.append), Draw(seed, exercise.id)):
             outcomes.append(_try(criterion))
+        if name_mistakes and any(outcome.is_wrong for outcome in outcomes):
+            mistake = diagnose(exercise.id, check, seed, answers)
     except Exception as error:
         return _grader_error(exercise, seed, error)
-    return _verdict(exercise, seed, outcomes)
+    return _verdict(exercise, seed, outcomes, mistake)
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,11 @@ class _Outcome:
     def passed(self) -> bool:
         return self.message is None and self.error is None
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something was written here, and it is not right."""
+        return not self.passed and (self.error is None or self.error.kind not in _NOT_WRITTEN)
+
 
 def _try(criterion: Criterion) -> _Outcome:
     try:
@@ -118,7 +141,9 @@ def _try(criterion: Criterion) -> _Outcome:
         return _Outcome(criterion, None, error)
 
 
-def _verdict(exercise: Exercise, seed: int, outcomes: Sequence[_Outcome]) -> Verdict:
+def _verdict(
+    exercise: Exercise, seed: int, outcomes: Sequence[_Outcome], mistake: Misconception | None
+) -> Verdict:
     own = {solution.rpartition(".")[2] for solution in exercise.solutions}
     total = sum(outcome.criterion.weight for outcome in outcomes)
     earned = sum(outcome.criterion.weight for outcome in outcomes if outcome.passed)
@@ -129,8 +154,9 @@ def _verdict(exercise: Exercise, seed: int, outcomes: Sequence[_Outcome]) -> Ver
         score=round(exercise.points * earned / total, 2),
         max_score=exercise.points,
         verdict=word,
-        message=_message(word, failed, own),
+        message=_message(word, failed, own, mistake),
         seed=seed,
+        misconception=mistake and mistake.name,
         criteria=tuple(
             CriterionVerdict(
                 outcome.criterion.name,
@@ -164,7 +190,9 @@ def _is_blank(error: StudentError, own: set[str]) -> bool:
     return error.kind == "blank" and (not own or error.where.partition(".")[0] in own)
 
 
-def _message(word: str, failed: Sequence[_Outcome], own: set[str]) -> str:
+def _message(
+    word: str, failed: Sequence[_Outcome], own: set[str], mistake: Misconception | None
+) -> str:
     if word == "pass":
         return "Right: everything that was looked at behaves as it should."
     if word == "blank":
@@ -174,6 +202,7 @@ def _message(word: str, failed: Sequence[_Outcome], own: set[str]) -> str:
         problems.setdefault(_cause(outcome), outcome)
     distinct = list(problems.values())
     opening = "Partly right. " if word == "partial" else ""
+    opening += f"{mistake.message} " if mistake else ""
     shown = " ".join(_explain(outcome, own) for outcome in distinct[:MAX_SHOWN])
     rest = "; ".join(outcome.criterion.name for outcome in distinct[MAX_SHOWN:])
     return f"{opening}{shown}" + (f" Look also at: {rest}." if rest else "")

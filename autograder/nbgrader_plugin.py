@@ -32,7 +32,7 @@ from nbgrader.preprocessors import (
 from traitlets import Bool, Integer, Unicode
 
 from autograder import inert, intake, notebooks, pages, record
-from autograder.notebooks import Cell, ReleasedCell
+from autograder.notebooks import ANSWER, Cell, ReleasedCell
 from autograder.workers import Job, Ran, file_name, run_submission
 
 Resources = dict[str, Any]
@@ -59,8 +59,6 @@ ONE_THREAD = {
         "NUMEXPR_NUM_THREADS",
     )
 }
-ANSWER = "_answer"
-"""An exercise's answer cell has the exercise's id with this at its end."""
 
 
 def configure(config: Any, isolation: str = "sandbox") -> None:

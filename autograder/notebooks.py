@@ -18,6 +18,9 @@ MARK_SCHEME = ("BEGIN MARK SCHEME", "END MARK SCHEME")
 SKIP = "skip-execution"
 """Jupyter's tag of a cell that is not to be run."""
 
+ANSWER = "_answer"
+"""An exercise's answer cell has the exercise's id with this at its end."""
+
 
 @dataclass(frozen=True)
 class ReleasedCell:

@@ -1,11 +1,14 @@
 """The checks of ps1: the reference and other right answers score in full, wrong ones lose points.
 
-The wrong answers are those that students are known to write; each names words of the message it
-gets.
+The wrong answers that students are known to write are the misconceptions, and each must be named;
+further ones stand here, with words of the message that they get.
 """
+
+from collections import Counter
 
 import pytest
 
+from autograder.misconceptions import of_assignment
 from vae_course.authoring.assignment import load_assignment
 
 EXERCISES = {
@@ -381,27 +384,7 @@ RIGHT = [
 ]
 
 WRONG = [
-    # 8: sizes
-    (
-        "conv_size",
-        "padding once",
-        swap(SIZES, ("size + 2 * padding", "size + padding")),
-        "with padding",
-    ),
-    ("conv_size", "no plus one", swap(SIZES, ("// stride + 1", "// stride")), "always by -1"),
-    ("conv_size", "true division", swap(SIZES, ("// stride", "/ stride")), "whole number"),
-    (
-        "conv_size",
-        "rounded up",
-        swap(
-            SIZES,
-            (
-                "(size + 2 * padding - kernel) // stride",
-                "-(-(size + 2 * padding - kernel) // stride)",
-            ),
-        ),
-        "stride above 1",
-    ),
+    # sizes
     (
         "conv_size",
         "rounded to the nearest",
@@ -423,21 +406,9 @@ WRONG = [
     ("conv_size", "stride ignored", swap(SIZES, (" // stride + 1", " + 1")), "stride above 1"),
     (
         "conv_size",
-        "padding added",
-        swap(SIZES, ("- 2 * padding + kernel", "+ 2 * padding + kernel")),
-        "with padding",
-    ),
-    (
-        "conv_size",
         "output padding",
         swap(SIZES, ("- 2 * padding + kernel", "- 2 * padding + kernel + 1")),
         "always by +1",
-    ),
-    (
-        "conv_size",
-        "not the inverse",
-        swap(SIZES, ("(size - 1) * stride", "size * stride")),
-        "wrong in",
     ),
     (
         "conv_size",
@@ -445,19 +416,7 @@ WRONG = [
         swap(SIZES, ("return (size - 1)", "return torch.tensor(size - 1)")),
         "whole number",
     ),
-    # 8, 11, 13, 14, 20: the encoder
-    (
-        "encoder",
-        "padding missing",
-        swap(ENCODER, ("4, stride=2, padding=1", "4, stride=2")),
-        "Kernel",
-    ),
-    (
-        "encoder",
-        "padding too many",
-        swap(ENCODER, ("3, stride=2)", "3, stride=2, padding=1)")),
-        "shapes cannot be multiplied",
-    ),
+    # the encoder
     (
         "encoder",
         "padding too many, patched",
@@ -476,12 +435,6 @@ WRONG = [
     ),
     (
         "encoder",
-        "relu at the end",
-        swap(ENCODER, ("return self.head(h.flatten(1))", "return F.relu(self.head(h.flatten(1)))")),
-        "never negative",
-    ),
-    (
-        "encoder",
         "leaky relu at the end",
         swap(
             ENCODER,
@@ -491,43 +444,12 @@ WRONG = [
     ),
     (
         "encoder",
-        "tanh at the end",
-        swap(
-            ENCODER,
-            ("return self.head(h.flatten(1))", "return torch.tanh(self.head(h.flatten(1)))"),
-        ),
-        "does not grow",
-    ),
-    (
-        "encoder",
         "sigmoid at the end",
         swap(
             ENCODER,
             ("return self.head(h.flatten(1))", "return torch.sigmoid(self.head(h.flatten(1)))"),
         ),
         "never negative",
-    ),
-    ("encoder", "flatten all", swap(ENCODER, ("h.flatten(1)", "h.flatten(0)")), "shapes"),
-    ("encoder", "squeeze", swap(ENCODER, ("h.flatten(1)", "h.squeeze()")), "batch of one"),
-    (
-        "encoder",
-        "batch size fixed",
-        swap(ENCODER, ("h.flatten(1)", "h.view(5, 256)")),
-        "invalid for input",
-    ),
-    (
-        "encoder",
-        "a plain list",
-        swap(
-            ENCODER,
-            ("self.net = nn.Sequential(", "self.net = list(("),
-            (
-                "nn.BatchNorm2d(256), nn.LeakyReLU(0.2),\n        )",
-                "nn.BatchNorm2d(256), nn.LeakyReLU(0.2),\n        ))",
-            ),
-            ("h = self.net(x)", "h = x\n        for layer in self.net:\n            h = layer(h)"),
-        ),
-        "fewer",
     ),
     (
         "encoder",
@@ -571,7 +493,6 @@ WRONG = [
         "linear function",
     ),
     ("encoder", "relu", swap(ENCODER, ("nn.LeakyReLU(0.2)", "nn.ReLU()")), "passes 0.00"),
-    ("encoder", "slope", swap(ENCODER, ("nn.LeakyReLU(0.2)", "nn.LeakyReLU()")), "passes 0.01"),
     (
         "encoder",
         "norms after the activations",
@@ -612,47 +533,12 @@ WRONG = [
     ),
     ("encoder", "no return", swap(ENCODER, ("return self.head", "self.head")), "return"),
     ("encoder", "no super", swap(ENCODER, ("        super().__init__()\n", "")), "AttributeError"),
-    # 9, 10, 12, 14: the decoder
-    (
-        "decoder",
-        "output padding missing",
-        swap(
-            DECODER,
-            ("64, 32, 4, stride=2, padding=1", "64, 32, 3, stride=2, padding=1"),
-            ("32, 1, 4, stride=2, padding=1", "32, 1, 3, stride=2, padding=1"),
-        ),
-        "shape (5, 1, 25, 25)",
-    ),
+    # the decoder
     (
         "decoder",
         "27 pixels",
         swap(DECODER, ("32, 1, 4, stride=2, padding=1", "32, 1, 3, stride=2, padding=1")),
         "27, 27",
-    ),
-    (
-        "decoder",
-        "padding missing",
-        swap(DECODER, ("4, stride=2, padding=1", "4, stride=2")),
-        "shape",
-    ),
-    ("decoder", "sigmoid missing", swap(DECODER, ("torch.sigmoid(h)", "h")), "What keeps pixels"),
-    (
-        "decoder",
-        "sigmoid twice",
-        swap(DECODER, ("torch.sigmoid(h)", "torch.sigmoid(torch.sigmoid(h))")),
-        "stay between 0.50 and 0.73",
-    ),
-    (
-        "decoder",
-        "relu before the sigmoid",
-        swap(DECODER, ("torch.sigmoid(h)", "torch.sigmoid(F.relu(h))")),
-        "stay between 0.50 and 1.00",
-    ),
-    (
-        "decoder",
-        "leaky relu before the sigmoid",
-        swap(DECODER, ("torch.sigmoid(h)", "torch.sigmoid(F.leaky_relu(h, 0.2))")),
-        "darker than grey",
     ),
     (
         "decoder",
@@ -663,12 +549,6 @@ WRONG = [
     ("decoder", "tanh", swap(DECODER, ("torch.sigmoid(h)", "torch.tanh(h)")), "What keeps pixels"),
     ("decoder", "relu", swap(DECODER, ("torch.sigmoid(h)", "F.relu(h)")), "What keeps pixels"),
     ("decoder", "clamp", swap(DECODER, ("torch.sigmoid(h)", "h.clamp(0, 1)")), "linear function"),
-    (
-        "decoder",
-        "batch size fixed",
-        swap(DECODER, ("view(-1, 256, 1, 1)", "view(5, 256, 1, 1)")),
-        "invalid for input",
-    ),
     (
         "decoder",
         "flat images",
@@ -742,39 +622,9 @@ WRONG = [
     ),
     (
         "autoencoder",
-        "code detached",
-        swap(AUTOENCODER, ("return self.enc(x)", "return self.enc(x).detach()")),
-        "No gradient reaches",
-    ),
-    (
-        "autoencoder",
         "code cut off",
         swap(AUTOENCODER, ("return self.dec(z)", "return self.dec(torch.zeros_like(z))")),
         "do not get through",
-    ),
-    (
-        "autoencoder",
-        "mode not restored",
-        swap(AUTOENCODER, ("        self.train(training)\n", "")),
-        "left in evaluation mode",
-    ),
-    (
-        "autoencoder",
-        "always to training",
-        swap(AUTOENCODER, ("self.train(training)", "self.train()")),
-        "left in training mode",
-    ),
-    (
-        "autoencoder",
-        "no evaluation mode",
-        swap(AUTOENCODER, ("        self.eval()\n", "")),
-        "in evaluation mode",
-    ),
-    (
-        "autoencoder",
-        "graph kept",
-        swap(AUTOENCODER, ("with torch.no_grad():", "if True:")),
-        "graph",
     ),
     (
         "autoencoder",
@@ -782,17 +632,7 @@ WRONG = [
         swap(AUTOENCODER, ("Encoder(latent_dim), Decoder(latent_dim)", "Encoder(64), Decoder(64)")),
         "shape (6, 64)",
     ),
-    # 15, 16: the error
-    ("squared_error", "detached", ERROR + "((x_hat - x) ** 2).flatten(1).sum(1).detach()", "grad"),
-    ("squared_error", "images only", ERROR + "((x_hat - x) ** 2).sum((1, 2, 3))", "Dimension"),
-    (
-        "squared_error",
-        "mean over pixels",
-        ERROR + "((x_hat - x) ** 2).flatten(1).mean(1)",
-        "70 pixels",
-    ),
-    ("squared_error", "mean of everything", ERROR + "F.mse_loss(x_hat, x)", "single number"),
-    ("squared_error", "sum of everything", ERROR + "((x_hat - x) ** 2).sum()", "single number"),
+    # the error
     (
         "squared_error",
         "one dimension only",
@@ -808,7 +648,6 @@ WRONG = [
     ("squared_error", "over the batch", ERROR + "((x_hat - x) ** 2).sum(0)", "shape"),
     ("squared_error", "absolute", ERROR + "(x_hat - x).abs().flatten(1).sum(1)", "made positive"),
     ("squared_error", "distance", ERROR + "(x_hat - x).flatten(1).norm(dim=1)", "distance itself"),
-    ("squared_error", "halved", ERROR + "((x_hat - x) ** 2).flatten(1).sum(1) / 2", "half"),
     (
         "squared_error",
         "square of the sum",
@@ -820,19 +659,6 @@ WRONG = [
         "sum of squares",
         ERROR + "(x_hat ** 2 - x ** 2).flatten(1).sum(1)",
         "each side were squared",
-    ),
-    ("squared_error", "images only", ERROR + "((x_hat - x) ** 2).sum((1, 2, 3))", "IndexError"),
-    (
-        "squared_error",
-        "detached",
-        ERROR + "((x_hat - x) ** 2).flatten(1).sum(1).detach()",
-        "No gradient reaches",
-    ),
-    (
-        "squared_error",
-        "wrong one detached",
-        ERROR + "((x_hat.detach() - x) ** 2).flatten(1).sum(1)",
-        "No gradient reaches",
     ),
     (
         "squared_error",
@@ -846,13 +672,7 @@ WRONG = [
         ERROR + "((x_hat.detach().numpy() - x.numpy()) ** 2).reshape(len(x), -1).sum(1)",
         "ndarray",
     ),
-    # 1-5, 15, 16, 18, 21, 25: the loop
-    (
-        "train_epoch",
-        "no zero_grad",
-        swap(EPOCH, ("        optimizer.zero_grad()\n", "")),
-        "added to them",
-    ),
+    # the loop
     (
         "train_epoch",
         "zero_grad before the loop",
@@ -862,22 +682,6 @@ WRONG = [
             ("    sums, count", "    optimizer.zero_grad()\n    sums, count"),
         ),
         "added to them",
-    ),
-    (
-        "train_epoch",
-        "zero_grad before the step",
-        swap(
-            EPOCH,
-            ("        optimizer.zero_grad()\n", ""),
-            ("        optimizer.step()", "        optimizer.zero_grad()\n        optimizer.step()"),
-        ),
-        "zero or gone",
-    ),
-    (
-        "train_epoch",
-        "no step",
-        swap(EPOCH, ("        optimizer.step()\n", "")),
-        "never takes a step",
     ),
     (
         "train_epoch",
@@ -912,18 +716,6 @@ WRONG = [
     ),
     (
         "train_epoch",
-        "detached",
-        swap(
-            EPOCH,
-            (
-                'loss = terms["loss"].mean()',
-                'loss = terms["loss"].mean().detach().requires_grad_()',
-            ),
-        ),
-        "not propagated",
-    ),
-    (
-        "train_epoch",
         "no graph",
         swap(
             EPOCH,
@@ -936,12 +728,6 @@ WRONG = [
     ),
     (
         "train_epoch",
-        "batch sum",
-        swap(EPOCH, ('["loss"].mean()', '["loss"].sum()')),
-        "10 images in the batch",
-    ),
-    (
-        "train_epoch",
         "another term",
         swap(EPOCH, ('terms["loss"].mean()', 'terms["worst"].mean()')),
         "change of the weights",
@@ -951,25 +737,6 @@ WRONG = [
         "maximised",
         swap(EPOCH, ('terms["loss"].mean()', '-terms["loss"].mean()')),
         "wrong sign",
-    ),
-    (
-        "train_epoch",
-        "evaluation mode",
-        swap(EPOCH, ("    model.train()\n", "")),
-        "evaluation mode while it is trained",
-    ),
-    (
-        "train_epoch",
-        "a new optimiser",
-        swap(
-            EPOCH,
-            (
-                "        optimizer.zero_grad()",
-                "        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)\n        "
-                "optimizer.zero_grad()",
-            ),
-        ),
-        "optimiser that was passed in",
     ),
     (
         "train_epoch",
@@ -986,40 +753,12 @@ WRONG = [
     ),
     (
         "train_epoch",
-        "labels as targets",
-        swap(EPOCH, ("loss_terms(model, images)", "loss_terms(model, labels)")),
-        "loss_terms(model, labels)",
-    ),
-    (
-        "train_epoch",
         "first batch only",
         swap(
             EPOCH,
             ("        count += len(images)\n", "        count += len(images)\n        break\n"),
         ),
         "one step",
-    ),
-    (
-        "train_epoch",
-        "last batch dropped",
-        swap(
-            EPOCH,
-            (
-                "        optimizer.zero_grad()",
-                "        if len(images) < 4:\n            continue\n        optimizer.zero_grad()",
-            ),
-        ),
-        "2 steps in an epoch of 3",
-    ),
-    (
-        "train_epoch",
-        "mean over batches",
-        swap(
-            EPOCH,
-            ("value.sum().item()", "value.mean().item()"),
-            ("count += len(images)", "count += 1"),
-        ),
-        "batches' means",
     ),
     (
         "train_epoch",
@@ -1055,7 +794,6 @@ WRONG = [
         swap(EPOCH, ("count += len(images)", "count += 1")),
         "5 times",
     ),
-    ("train_epoch", "tensors", swap(EPOCH, ("value.sum().item()", "value.sum()")), "plain number"),
     (
         "train_epoch",
         "loss only",
@@ -1069,37 +807,7 @@ WRONG = [
         "dict",
     ),
     ("train_epoch", "nothing returned", swap(EPOCH, ("    return {", "    {")), "return"),
-    # 6, 7, 25: measuring
-    ("evaluate", "training mode", swap(EVALUATE, ("    model.eval()\n", "")), "training mode"),
-    (
-        "evaluate",
-        "gradients",
-        swap(EVALUATE, ("with torch.no_grad():", "if True:")),
-        "Gradients are tracked",
-    ),
-    (
-        "evaluate",
-        "mode not restored",
-        swap(EVALUATE, ("    model.train(training)\n", "")),
-        "left in evaluation mode",
-    ),
-    (
-        "evaluate",
-        "always to training",
-        swap(EVALUATE, ("model.train(training)", "model.train()")),
-        "left in training mode",
-    ),
-    (
-        "evaluate",
-        "mean over batches",
-        swap(
-            EVALUATE,
-            ("value.sum().item()", "value.mean().item()"),
-            ("count += len(images)", "count += 1"),
-        ),
-        "batches' means",
-    ),
-    ("evaluate", "tensors", swap(EVALUATE, ("value.sum().item()", "value.sum()")), "plain number"),
+    # measuring
     (
         "evaluate",
         "learns",
@@ -1142,19 +850,7 @@ WRONG = [
         ),
         "first batch alone",
     ),
-    # 5, 6, 7, 25: somebody else's measurement
-    (
-        "fault",
-        "training mode",
-        swap(BY_LABEL, ("    model.eval()\n", "")),
-        "that of a model in training mode",
-    ),
-    (
-        "fault",
-        "mode not restored",
-        swap(BY_LABEL, ("    model.train(training)\n", "")),
-        "left in evaluation mode",
-    ),
+    # somebody else's measurement
     (
         "fault",
         "always to training",
@@ -1173,28 +869,6 @@ WRONG = [
             ),
         ),
         "moved while it was measured",
-    ),
-    (
-        "fault",
-        "gradients",
-        swap(BY_LABEL, ("with torch.no_grad():", "if True:")),
-        "Gradients are tracked",
-    ),
-    (
-        "fault",
-        "tensors",
-        swap(BY_LABEL, (".sum().item()\n                counts", ".sum()\n                counts")),
-        "plain number",
-    ),
-    (
-        "fault",
-        "means of means",
-        swap(
-            BY_LABEL,
-            ("errors[chosen].sum().item()", "errors[chosen].mean().item()"),
-            ("chosen.sum().item()", "1"),
-        ),
-        "alone of its kind",
     ),
     (
         "fault",
@@ -1257,7 +931,6 @@ WRONG = [
         "dict",
     ),
     # sampling
-    ("sample_prior", "uniform", swap(SAMPLE, ("torch.randn", "torch.rand")), "mean"),
     (
         "sample_prior",
         "too narrow",
@@ -1287,12 +960,6 @@ WRONG = [
             ),
         ),
         "whole row",
-    ),
-    (
-        "sample_prior",
-        "seeded",
-        swap(SAMPLE, ("        z =", "        torch.manual_seed(0)\n        z =")),
-        "every call",
     ),
     (
         "sample_prior",
@@ -1334,13 +1001,6 @@ WRONG = [
         swap(SAMPLE, ("        images =", "        z = z - z.mean(0)\n        images =")),
         "exactly the mean 0",
     ),
-    ("sample_prior", "generator lost", swap(SAMPLE, (", generator=generator", "")), "generator"),
-    (
-        "sample_prior",
-        "training mode",
-        swap(SAMPLE, ("    decoder.eval()\n", "")),
-        "in training mode",
-    ),
     (
         "sample_prior",
         "mode not restored",
@@ -1353,7 +1013,6 @@ WRONG = [
         swap(SAMPLE, ("decoder.train(training)", "decoder.train()")),
         "left in training mode",
     ),
-    ("sample_prior", "graph kept", swap(SAMPLE, ("with torch.no_grad():", "if True:")), "graph"),
     (
         "sample_prior",
         "codes returned",
@@ -1372,25 +1031,7 @@ WRONG = [
         swap(SAMPLE, ("(num_samples, latent_dim", "(num_samples, 64")),
         "shape",
     ),
-    # 26 and the like: principal components
-    (
-        "pca",
-        "not centred",
-        swap(PCA, ("mean = train.mean(0)", "mean = 0")),
-        "mean of the training examples",
-    ),
-    (
-        "pca",
-        "mean not put back",
-        swap(PCA, (" @ basis + mean", " @ basis")),
-        "mean of the training examples",
-    ),
-    (
-        "pca",
-        "x's own mean",
-        swap(PCA, ("return (x - mean)", "mean = x.mean(0)\n    return (x - mean)")),
-        "The mean of `x`",
-    ),
+    # principal components
     (
         "pca",
         "components of x",
@@ -1402,12 +1043,6 @@ WRONG = [
         "left vectors",
         swap(PCA, ("V[:num_components]", "V.T[:num_components]")),
         "shapes cannot be multiplied",
-    ),
-    (
-        "pca",
-        "last components",
-        swap(PCA, ("V[:num_components]", "V[-num_components:]")),
-        "least variance",
     ),
     (
         "pca",
@@ -1441,6 +1076,76 @@ WRONG = [
         "shape (40, 7)",
     ),
 ]
+
+WORDS = {  # what the check itself observes, beside the message
+    ("conv_size", "padding counted once"): "with padding",
+    ("conv_size", "plus one missing"): "always by -1",
+    ("conv_size", "true division"): "whole number",
+    ("conv_size", "rounded up"): "stride above 1",
+    ("conv_size", "padding of the transposed convolution added"): "with padding",
+    ("conv_size", "one copy of the kernel too many"): "wrong in",
+    ("encoder", "padding missing"): "Kernel",
+    ("encoder", "padding in every convolution"): "shapes cannot be multiplied",
+    ("encoder", "ReLU after the linear layer"): "never negative",
+    ("encoder", "tanh after the linear layer"): "does not grow",
+    ("encoder", "the batch flattened too"): "shapes",
+    ("encoder", "squeeze loses a batch of one"): "batch of one",
+    ("encoder", "batch size fixed"): "invalid for input",
+    ("encoder", "layers in a plain list"): "fewer",
+    ("encoder", "default slope of LeakyReLU"): "passes 0.01",
+    ("decoder", "kernel 3 without output_padding"): "shape (5, 1, 25, 25)",
+    ("decoder", "padding missing"): "shape",
+    ("decoder", "sigmoid missing"): "What keeps pixels",
+    ("decoder", "sigmoid twice"): "stay between 0.50 and 0.73",
+    ("decoder", "ReLU before the sigmoid"): "stay between 0.50 and 1.00",
+    ("decoder", "LeakyReLU before the sigmoid"): "darker than grey",
+    ("decoder", "batch size fixed"): "invalid for input",
+    ("decoder", "layers in a plain list"): "fewer",
+    ("autoencoder", "reconstruct without evaluation mode"): "in evaluation mode",
+    ("autoencoder", "mode not restored"): "left in evaluation mode",
+    ("autoencoder", "always back to training mode"): "left in training mode",
+    ("autoencoder", "gradients tracked in reconstruct"): "graph",
+    ("autoencoder", "code detached"): "No gradient reaches",
+    ("autoencoder", "halves made anew at every call"): "empty parameter list",
+    ("squared_error", "mean over the pixels"): "70 pixels",
+    ("squared_error", "mean over everything"): "single number",
+    ("squared_error", "sum over everything"): "single number",
+    ("squared_error", "dimensions of an image fixed"): "Dimension",
+    ("squared_error", "reconstruction detached"): "No gradient reaches",
+    ("squared_error", "halved"): "half",
+    ("train_epoch", "zero_grad missing"): "added to them",
+    ("train_epoch", "zero_grad between backward and step"): "zero or gone",
+    ("train_epoch", "step missing"): "never takes a step",
+    ("train_epoch", "loss cut off from the model"): "not propagated",
+    ("train_epoch", "tensors in the report"): "plain number",
+    ("train_epoch", "loss summed over the batch"): "10 images in the batch",
+    ("train_epoch", "labels in place of the images"): "loss_terms(model, labels",
+    ("train_epoch", "short batch skipped"): "2 steps in an epoch of 3",
+    ("train_epoch", "a new optimiser for every batch"): "optimiser that was passed in",
+    ("train_epoch", "a new optimiser for every epoch"): "optimiser that was passed in",
+    ("train_epoch", "batches averaged, not images"): "batches' means",
+    ("train_epoch", "training mode not set"): "evaluation mode while it is trained",
+    ("evaluate", "no evaluation mode"): "training mode",
+    ("evaluate", "gradients tracked"): "Gradients are tracked",
+    ("evaluate", "mode not restored"): "left in evaluation mode",
+    ("evaluate", "always back to training mode"): "left in training mode",
+    ("evaluate", "batches averaged, not images"): "batches' means",
+    ("evaluate", "tensors in the report"): "plain number",
+    ("fault", "Monday: no evaluation mode"): "that of a model in training mode",
+    ("fault", "Monday: mode not restored"): "left in evaluation mode",
+    ("fault", "Tuesday: means of the batches' means"): "alone of its kind",
+    ("fault", "Wednesday: gradients tracked"): "Gradients are tracked",
+    ("fault", "Wednesday: tensors in the table"): "plain number",
+    ("pca", "not centred"): "mean of the training examples",
+    ("pca", "mean not put back"): "mean of the training examples",
+    ("pca", "centred with the mean of x"): "The mean of `x`",
+    ("pca", "directions of least variance"): "least variance",
+    ("sample_prior", "uniform codes"): "mean",
+    ("sample_prior", "seed set inside"): "every call",
+    ("sample_prior", "generator not used"): "generator",
+    ("sample_prior", "no evaluation mode"): "in training mode",
+    ("sample_prior", "gradients tracked"): "graph",
+}
 
 
 def _id(case):
@@ -1477,6 +1182,25 @@ def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, so
     messages = " ".join(part.message for part in verdict.criteria)
     assert any(word in messages for word in words.split("|"))
     assert verdict.message
+
+
+def _misconceptions():
+    """All of them, and those beyond an exercise's first two as `long`."""
+    seen = Counter()
+    for one in of_assignment("ps1"):
+        seen[one.exercise] += 1
+        marks = [pytest.mark.long] if seen[one.exercise] > 2 else []
+        yield pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks)
+
+
+@pytest.mark.parametrize("one", _misconceptions())
+def test_a_misconception_is_named_and_described(judged, one):
+    verdict = judged(one.exercise, one.source)
+    assert verdict.score < verdict.max_score
+    assert verdict.misconception == one.name, verdict.message
+    assert one.message in verdict.message
+    words = WORDS.get((one.exercise.partition("_")[2], one.name), "")
+    assert words in " ".join(part.message for part in verdict.criteria)
 
 
 @pytest.mark.parametrize("name", EXERCISES)

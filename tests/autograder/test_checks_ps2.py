@@ -1,11 +1,14 @@
 """The checks of ps2: the reference and other right answers score in full, wrong ones lose points.
 
-The wrong answers are those that students are known to write; each names words of the message it
-gets.
+The wrong answers that students often write stand in `autograder.misconceptions.ps2`, and others
+here; each names words of the message it gets.
 """
+
+from collections import Counter
 
 import pytest
 
+from autograder.misconceptions import of_assignment
 from vae_course.authoring.assignment import load_assignment
 
 EXERCISES = {
@@ -377,75 +380,25 @@ RIGHT = [
 ]
 
 WRONG = [
-    # 1-10: the divergence
-    ("kl", "half missing", KL + "(mu**2 + log_var.exp() - 1 - log_var).sum(-1)", "twice"),
-    (
-        "kl",
-        "log-var as log-std",
-        KL + "0.5 * (mu**2 + (2 * log_var).exp() - 1 - 2 * log_var).sum(-1)",
-        "logarithm of a standard deviation",
-    ),
+    # the divergence
     (
         "kl",
         "log-var as variance",
         KL + "0.5 * (mu**2 + log_var**2 - 1 - 2 * log_var.abs().log()).sum(-1)",
         "standard deviation itself",
     ),
-    (
-        "kl",
-        "std for the variance",
-        KL + "0.5 * (mu**2 + (log_var / 2).exp() - 1 - log_var).sum(-1)",
-        "standard deviation where the variance",
-    ),
-    ("kl", "sign of all", KL + "0.5 * (1 + log_var - mu**2 - log_var.exp()).sum(-1)", "wrong sign"),
-    ("kl", "sign of log", KL + "0.5 * (mu**2 + log_var.exp() - 1 + log_var).sum(-1)", "`log_var`"),
-    (
-        "kl",
-        "reversed",
-        KL + "0.5 * ((mu**2 + 1) * (-log_var).exp() - 1 + log_var).sum(-1)",
-        "the other way round",
-    ),
-    ("kl", "no minus one", KL + "0.5 * (mu**2 + log_var.exp() - log_var).sum(-1)", "same amount"),
-    ("kl", "no mu", KL + "0.5 * (log_var.exp() - 1 - log_var).sum(-1)", "what `mu` does"),
-    (
-        "kl",
-        "mu not squared",
-        KL + "0.5 * (mu + log_var.exp() - 1 - log_var).sum(-1)",
-        "not squared",
-    ),
     ("kl", "no exp", KL + "0.5 * (mu**2 + log_var - 1 - log_var).sum(-1)", "only its logarithm"),
-    ("kl", "mean over k", KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).mean(-1)", "5 latent"),
-    (
-        "kl",
-        "sum over batch",
-        KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(0)",
-        "shape (5,)",
-    ),
-    ("kl", "scalar", KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum()", "single number"),
-    (
-        "kl",
-        "batch mean",
-        KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1).mean()",
-        "single",
-    ),
     (
         "kl",
         "unreduced",
         KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var)",
         "still has to be reduced",
     ),
-    ("kl", "dim 1", KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1)", "(2, 3, 5)"),
     (
         "kl",
         "keepdim",
         KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1, keepdim=True)",
         "shape (3, 1)",
-    ),
-    (
-        "kl",
-        "log of product",
-        KL + "0.5 * (mu**2 + log_var.exp() - 1).sum(-1) - 0.5 * log_var.exp().prod(-1).log()",
-        "infinite",
     ),
     (
         "kl",
@@ -475,28 +428,8 @@ WRONG = [
     ("kl", "returns nothing", "def gaussian_kl(mu, log_var):\n    0.5 * mu", "return"),
     ("kl", "crashes", KL + "mu @ log_var", "RuntimeError"),
     # the estimate
-    (
-        "kl_monte_carlo",
-        "closed form",
-        "def gaussian_kl_monte_carlo(mu, log_var, n, generator=None):\n    return "
-        "gaussian_kl(mu, log_var)",
-        "draws nothing",
-    ),
-    ("kl_monte_carlo", "sign", swap(MC, ("log_q - log_p", "log_p - log_q")), "wrong sign"),
     ("kl_monte_carlo", "sampled from p", swap(MC, ("z = mu + std * eps", "z = eps")), "on average"),
-    (
-        "kl_monte_carlo",
-        "variance as std",
-        swap(MC, ("std = torch.exp(0.5 * log_var)", "std = torch.exp(log_var)")),
-        "on average",
-    ),
     ("kl_monte_carlo", "sum over samples", swap(MC, (".mean(0)", ".sum(0)")), "on average"),
-    (
-        "kl_monte_carlo",
-        "mean over k",
-        swap(MC, ("log_prob(z).sum(-1)", "log_prob(z).mean(-1)")),
-        "on average",
-    ),
     ("kl_monte_carlo", "mean over batch", swap(MC, (".mean(0)", ".mean(1)")), "shape"),
     (
         "kl_monte_carlo",
@@ -518,12 +451,6 @@ WRONG = [
     ),
     (
         "kl_monte_carlo",
-        "one noise for the batch",
-        swap(MC, ("*mu.shape)", "1, mu.shape[1])")),
-        "share their noise",
-    ),
-    (
-        "kl_monte_carlo",
         "one noise for all dimensions",
         swap(MC, ("*mu.shape)", "mu.shape[0], 1)")),
         "dimensions of a draw share",
@@ -536,19 +463,7 @@ WRONG = [
         swap(MC, ("    std =", "    torch.manual_seed(0)\n    std =")),
         "every call",
     ),
-    # 11-18: the trick
-    (
-        "reparameterize",
-        "exp forgotten",
-        swap(REPARAM, ("(0.5 * log_var).exp()", "log_var")),
-        "logarithm was not undone",
-    ),
-    (
-        "reparameterize",
-        "no half",
-        swap(REPARAM, ("(0.5 * log_var).exp()", "log_var.exp()")),
-        "That is the variance: ",
-    ),
+    # the trick
     (
         "reparameterize",
         "variance squared",
@@ -563,19 +478,6 @@ WRONG = [
     ),
     (
         "reparameterize",
-        "one noise for the batch",
-        swap(REPARAM, ("mu.shape, gen", "mu.shape[-1], gen")),
-        "one and the same for every example",
-    ),
-    (
-        "reparameterize",
-        "one noise a row",
-        swap(REPARAM, ("mu.shape, gen", "(*mu.shape[:-1], 1), gen")),
-        "whole row",
-    ),
-    ("reparameterize", "uniform", swap(REPARAM, ("torch.randn(", "torch.rand(")), "not `mu`"),
-    (
-        "reparameterize",
         "uniform, scaled",
         swap(
             REPARAM,
@@ -585,19 +487,6 @@ WRONG = [
             ),
         ),
         "normal distribution",
-    ),
-    (
-        "reparameterize",
-        "sample, no rsample",
-        "def reparameterize(mu, log_var, generator=None):\n    return Normal(mu, (log_var / "
-        "2).exp()).sample()",
-        "No gradient reaches `mu`",
-    ),
-    (
-        "reparameterize",
-        "detached",
-        swap(REPARAM, ("return mu + std * eps", "return (mu + std * eps).detach()")),
-        "No gradient reaches `mu`",
     ),
     (
         "reparameterize",
@@ -612,14 +501,6 @@ WRONG = [
         "2).exp(), generator=generator)",
         "no path back to `mu`",
     ),
-    ("reparameterize", "no grad", "@torch.no_grad()" + REPARAM, "No gradient reaches `mu`"),
-    (
-        "reparameterize",
-        "frozen",
-        swap(REPARAM, ("    std =", "    torch.manual_seed(1)\n    std =")),
-        "every call",
-    ),
-    ("reparameterize", "no generator", swap(REPARAM, ("generator=generator, ", "")), "generator"),
     (
         "reparameterize",
         "mean only",
@@ -637,36 +518,10 @@ WRONG = [
         ),
         "all get the same `z`",
     ),
-    # 3, 8, 9, 25, 26, 28: the bound
-    (
-        "elbo",
-        "kl subtracted",
-        swap(ELBO, ("nll + beta * kl", "nll - beta * kl")),
-        "makes it smaller",
-    ),
-    (
-        "elbo",
-        "beta on the nll",
-        swap(ELBO, ("nll + beta * kl", "beta * nll + kl")),
-        "that beta multiplies",
-    ),
-    ("elbo", "beta ignored", swap(ELBO, ("nll + beta * kl", "nll + kl")), "whatever beta is"),
+    # the terms of the bound
     ("elbo", "beta twice", swap(ELBO, ("nll + beta * kl", "nll + beta**2 * kl")), "beta"),
-    ("elbo", "kl weighted", swap(ELBO, ('"kl": kl}', '"kl": beta * kl}')), "beta other than 1"),
-    (
-        "elbo",
-        "kl weighted, twice in the loss",
-        swap(ELBO, ("kl = gaussian_kl", "kl = beta * gaussian_kl")),
-        "beta other than 1",
-    ),
     ("elbo", "maximised", swap(ELBO, ("nll + beta * kl,", "-(nll + beta * kl),")), "loss"),
     ("elbo", "likelihood not negative", swap(ELBO, ("nll = -", "nll = ")), '"nll"'),
-    (
-        "elbo",
-        "mean over pixels",
-        swap(ELBO, (".flatten(1).sum(1)", ".flatten(1).mean(1)")),
-        "56 pixels",
-    ),
     (
         "elbo",
         "mean squared error",
@@ -674,12 +529,6 @@ WRONG = [
             ELBO, ("-Normal(x_hat, 1.0).log_prob(x)", "((x - x_hat) ** 2)"), (".sum(1)", ".mean(1)")
         ),
         "mean squared error of each image",
-    ),
-    (
-        "elbo",
-        "no constant",
-        swap(ELBO, ("-Normal(x_hat, 1.0).log_prob(x)", "0.5 * ((x - x_hat) ** 2)")),
-        "constant",
     ),
     (
         "elbo",
@@ -707,12 +556,6 @@ WRONG = [
         "constant",
     ),
     ("elbo", "scalars", swap(ELBO, (".flatten(1).sum(1)", ".sum()")), "single number"),
-    (
-        "elbo",
-        "batch means",
-        swap(ELBO, ("nll + beta * kl,", "(nll + beta * kl).mean(),")),
-        "single number",
-    ),
     (
         "elbo",
         "a tuple",
@@ -745,35 +588,18 @@ WRONG = [
         "5 latent",
     ),
     ("elbo", "default beta", swap(ELBO, ("beta=1.0", "beta=0.5")), "default"),
-    # 19-24, 29-32: the model
-    ("fault", "mean over pixels", swap(BOUND, ("squares.sum(1)", "squares.mean(1)")), "28 pixels"),
-    (
-        "fault",
-        "variance as std",
-        swap(
-            BOUND,
-            ("    squares", "    noise_var = noise_var**2\n    squares"),
-        ),
-        "used as a standard deviation",
-    ),
+    # the bound that had faults
     (
         "fault",
         "variance ignored",
         swap(BOUND, ("    squares", "    noise_var = 1.0\n    squares")),
         "plays no part",
     ),
-    ("fault", "kl added", swap(BOUND, ("- kl", "+ kl")), "should be charged"),
     (
         "fault",
         "a loss",
         swap(BOUND, ("-0.5 * squares.sum(1) - kl", "0.5 * squares.sum(1) + kl")),
         "wrong sign",
-    ),
-    (
-        "fault",
-        "log-var as log-std",
-        swap(BOUND, ("    kl =", "    log_var = 2 * log_var\n    kl =")),
-        "logarithm of a standard deviation",
     ),
     ("fault", "kl mean over k", swap(BOUND, ("log_var).sum(1)", "log_var).mean(1)")), "4 latent"),
     ("fault", "no kl", swap(BOUND, (" - kl", "")), "does not come in"),
@@ -813,39 +639,12 @@ WRONG = [
         swap(BOUND, ("- kl", "- kl.mean()"), (".sum(1) -", ".sum() -")),
         "shape",
     ),
-    (
-        "model",
-        "encoder emits k",
-        swap(MODEL, ("Encoder(2 * latent_dim)", "Encoder(latent_dim)")),
-        "16,448 fewer",
-    ),
-    (
-        "model",
-        "split on the batch",
-        swap(MODEL, ("return h[:, :self.latent_dim], h[:, self.latent_dim:]", "return h.chunk(2)")),
-        "shape",
-    ),
-    (
-        "model",
-        "one head for both",
-        swap(
-            MODEL,
-            ("Encoder(2 * latent_dim)", "Encoder(latent_dim)"),
-            ("return h[:, :self.latent_dim], h[:, self.latent_dim:]", "return h, h"),
-        ),
-        "fewer",
-    ),
+    # the model
     (
         "model",
         "both the same",
         swap(MODEL, ("h[:, self.latent_dim:]", "h[:, :self.latent_dim]")),
         "one and the same",
-    ),
-    (
-        "model",
-        "relu on log_var",
-        swap(MODEL, ("h[:, self.latent_dim:]", "F.relu(h[:, self.latent_dim:])")),
-        "`log_var` is never negative",
     ),
     (
         "model",
@@ -876,26 +675,11 @@ WRONG = [
     ),
     (
         "model",
-        "clamp",
-        swap(MODEL, ("h[:, self.latent_dim:]", "h[:, self.latent_dim:].clamp(-10, 10)")),
-        "clamp",
-    ),
-    (
-        "model",
         "swapped in forward",
         swap(
             MODEL, ("        mu, log_var = self.encode(x)", "        log_var, mu = self.encode(x)")
         ),
         "another `mu` and `log_var`",
-    ),
-    (
-        "model",
-        "swapped in the trick",
-        swap(
-            MODEL,
-            ("reparameterize(mu, log_var, generator)", "reparameterize(log_var, mu, generator)"),
-        ),
-        "draw",
     ),
     (
         "model",
@@ -907,12 +691,6 @@ WRONG = [
         "model",
         "nothing is drawn",
         swap(MODEL, ("z = reparameterize(mu, log_var, generator)", "z = mu")),
-        "nothing is drawn",
-    ),
-    (
-        "model",
-        "no draw in evaluation",
-        swap(MODEL, ("self.decode(z), mu", "self.decode(z if self.training else mu), mu")),
         "nothing is drawn",
     ),
     (
@@ -963,19 +741,7 @@ WRONG = [
         ),
         "does not scatter",
     ),
-    (
-        "model",
-        "frozen noise",
-        swap(MODEL, ("        z = rep", "        torch.manual_seed(0)\n        z = rep")),
-        "every call",
-    ),
     ("model", "generator lost", swap(MODEL, ("log_var, generator)", "log_var)")), "generator"),
-    (
-        "model",
-        "reconstruct draws",
-        swap(MODEL, ("out = self.decode(self.encode(x)[0])", "out = self(x)[0]")),
-        "random",
-    ),
     (
         "model",
         "reconstruct in training mode",
@@ -987,12 +753,6 @@ WRONG = [
             ),
         ),
         "in evaluation mode",
-    ),
-    (
-        "model",
-        "mode not restored",
-        swap(MODEL, ("        self.train(training)\n", "")),
-        "left in evaluation mode",
     ),
     (
         "model",
@@ -1024,18 +784,6 @@ WRONG = [
         "sample uniform",
         swap(MODEL, ("torch.randn(num_samples", "torch.rand(num_samples")),
         "prior",
-    ),
-    (
-        "model",
-        "sample zeros",
-        swap(
-            MODEL,
-            (
-                "torch.randn(num_samples, self.latent_dim, generator=generator)",
-                "torch.zeros(num_samples, self.latent_dim)",
-            ),
-        ),
-        "all the same image",
     ),
     (
         "model",
@@ -1088,13 +836,7 @@ WRONG = [
         swap(MODEL, ("return self.dec(z)", "return torch.sigmoid(self.dec(z))")),
         "between 0.50 and 0.73",
     ),
-    # 27, 19, 1-6 again: the loop over epochs
-    (
-        "training",
-        "one step too early",
-        swap(TRAINING, ("epoch / warmup", "(epoch + 1) / warmup")),
-        "times beta",
-    ),
+    # the loop over epochs
     (
         "training",
         "never reaches one",
@@ -1109,30 +851,6 @@ WRONG = [
     ),
     ("training", "no warm-up", swap(TRAINING, ("warmup_epochs > 0", "False")), "times beta"),
     ("training", "beta lost in the warm-up", swap(TRAINING, ("beta * min(", "min(")), "times beta"),
-    (
-        "training",
-        "a share of all epochs",
-        swap(TRAINING, ("epoch / warmup_epochs", "epoch / epochs")),
-        "times beta",
-    ),
-    (
-        "training",
-        "beta ignored",
-        swap(TRAINING, ("weight = beta\n", "weight = 1.0\n")),
-        "times beta",
-    ),
-    (
-        "training",
-        "held-out at the weight of the epoch",
-        swap(
-            TRAINING,
-            (
-                'history["held_out"].append(evaluate(model, held_out_loader, full))\n    return',
-                'history["held_out"].append(evaluate(model, held_out_loader, terms))\n    return',
-            ),
-        ),
-        "held-out",
-    ),
     (
         "training",
         "held-out on training images",
@@ -1273,24 +991,11 @@ WRONG = [
         "once in an epoch",
     ),
     # the effective beta
-    ("effective_beta", "half forgotten", swap(BETA, ("0.5 * ", "")), "twice"),
-    (
-        "effective_beta",
-        "the other way round",
-        swap(BETA, ("num_pixels * kl_weight", "kl_weight / num_pixels")),
-        "where it should multiply",
-    ),
     (
         "effective_beta",
         "pixels forgotten",
         swap(BETA, ("num_pixels * kl_weight", "kl_weight")),
         "whatever the number of pixels",
-    ),
-    (
-        "effective_beta",
-        "always halved",
-        swap(BETA, ("return num_pixels", "return 0.5 * num_pixels")),
-        "half",
     ),
     (
         "effective_beta",
@@ -1319,19 +1024,6 @@ WRONG = [
     # active units
     (
         "active_units",
-        "standard deviation",
-        UNITS + "int((mu.std(0) > threshold).sum())",
-        "a standard deviation above",
-    ),
-    ("active_units", "over latents", UNITS + "int((mu.var(1) > threshold).sum())", "counts images"),
-    (
-        "active_units",
-        "second moment",
-        UNITS + "int(((mu ** 2).mean(0) > threshold).sum())",
-        "far from zero",
-    ),
-    (
-        "active_units",
         "size of the mean",
         UNITS + "int((mu.mean(0).abs() > threshold).sum())",
         "far from zero",
@@ -1352,19 +1044,6 @@ WRONG = [
     ("active_units", "a tensor", UNITS + "(mu.var(0) > threshold).sum()", "whole number"),
     ("active_units", "a mask", UNITS + "mu.var(0) > threshold", "where a number was expected"),
     # interpolation
-    ("interpolate", "never arrives", swap(LINE, ("/ (num_frames - 1)", "/ num_frames")), "last"),
-    (
-        "interpolate",
-        "one frame more",
-        swap(LINE, ("range(num_frames)", "range(num_frames + 1)")),
-        "shape",
-    ),
-    (
-        "interpolate",
-        "backwards",
-        swap(LINE, ("z_start + (z_end - z_start)", "z_end + (z_start - z_end)")),
-        "backwards",
-    ),
     (
         "interpolate",
         "start left out",
@@ -1388,6 +1067,75 @@ WRONG = [
     ),
     ("interpolate", "transposed", swap(LINE, ("    ])", "    ], 1)")), "swapped"),
 ]
+
+WORDS = {
+    ("kl", "factor 1/2 missing"): "twice",
+    ("kl", "log_var taken for log std"): "logarithm of a standard deviation",
+    ("kl", "std where the variance belongs"): "standard deviation where the variance",
+    ("kl", "sign of everything"): "wrong sign",
+    ("kl", "sign of log_var"): "`log_var`",
+    ("kl", "KL(p || q) instead of KL(q || p)"): "the other way round",
+    ("kl", "the -1 missing"): "same amount",
+    ("kl", "mu missing"): "what `mu` does",
+    ("kl", "mu not squared"): "not squared",
+    ("kl", "mean over the latent dimensions"): "5 latent",
+    ("kl", "sum over the batch"): "shape (5,)",
+    ("kl", "sum over everything"): "single number",
+    ("kl", "mean over the batch"): "single",
+    ("kl", "dimension 1 for the last one"): "(2, 3, 5)",
+    ("kl", "logarithm of a product of variances"): "infinite",
+    ("kl_monte_carlo", "closed form instead of draws"): "draws nothing",
+    ("kl_monte_carlo", "log p minus log q"): "wrong sign",
+    ("kl_monte_carlo", "variance as a standard deviation"): "on average",
+    ("kl_monte_carlo", "mean over the latent dimensions"): "on average",
+    ("kl_monte_carlo", "one noise for the whole batch"): "share their noise",
+    ("reparameterize", "exponential forgotten"): "logarithm was not undone",
+    ("reparameterize", "variance as a standard deviation"): "That is the variance: ",
+    ("reparameterize", "one noise for the whole batch"): "one and the same for every example",
+    ("reparameterize", "one noise for all dimensions"): "whole row",
+    ("reparameterize", "uniform noise"): "not `mu`",
+    ("reparameterize", "sample() of a distribution"): "No gradient reaches `mu`",
+    ("reparameterize", "z cut off from mu and log_var"): "No gradient reaches `mu`",
+    ("reparameterize", "seed set inside"): "every call",
+    ("reparameterize", "generator not handed on"): "generator",
+    ("elbo", "KL subtracted"): "makes it smaller",
+    ("elbo", "beta on the likelihood"): "that beta multiplies",
+    ("elbo", "beta ignored"): "whatever beta is",
+    ("elbo", "KL reported with its weight"): "beta other than 1",
+    ("elbo", "beta applied twice"): "beta other than 1",
+    ("elbo", "mean over the pixels"): "56 pixels",
+    ("elbo", "constant of the Gaussian missing"): "constant",
+    ("elbo", "loss averaged over the batch"): "single number",
+    ("fault", "mean over the pixels"): "28 pixels",
+    ("fault", "noise variance taken for a standard deviation"): "used as a standard deviation",
+    ("fault", "KL added"): "should be charged",
+    ("fault", "log_var taken for log std"): "logarithm of a standard deviation",
+    ("model", "encoder gives latent_dim numbers"): "16,448 fewer",
+    ("model", "split along the batch"): "shape",
+    ("model", "one output for mu and log_var"): "fewer",
+    ("model", "ReLU on log_var"): "`log_var` is never negative",
+    ("model", "log_var clamped"): "clamp",
+    ("model", "mu and log_var swapped in the draw"): "draw",
+    ("model", "no draw in evaluation mode"): "nothing is drawn",
+    ("model", "seed set in forward"): "every call",
+    ("model", "reconstruct decodes a draw"): "random",
+    ("model", "mode not restored"): "left in evaluation mode",
+    ("model", "sample decodes the prior's mean"): "all the same image",
+    ("training", "warm-up one epoch early"): "times beta",
+    ("training", "warm-up over all epochs"): "times beta",
+    ("training", "beta not handed to the training"): "times beta",
+    ("training", "held-out images at the weight of the epoch"): "held-out",
+    ("effective_beta", "factor 1/2 of the Gaussian missing"): "twice",
+    ("effective_beta", "divided by the scale"): "where it should multiply",
+    ("effective_beta", "cross-entropy halved too"): "half",
+    ("active_units", "standard deviation compared"): "a standard deviation above",
+    ("active_units", "variance over the latent dimensions"): "counts images",
+    ("active_units", "second moment for the variance"): "far from zero",
+    ("interpolate", "end left out"): "last",
+    ("interpolate", "one frame too many"): "shape",
+    ("interpolate", "from the end to the start"): "backwards",
+}
+"""What the check itself observes of a known mistake, beside its message."""
 
 
 def _id(case):
@@ -1423,6 +1171,25 @@ def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, so
     messages = " ".join(part.message for part in verdict.criteria)
     assert words in messages
     assert verdict.message
+
+
+def _misconceptions():
+    """Two an exercise, and all of them where there is time: the model's take seconds each."""
+    seen = Counter()
+    for one in of_assignment("ps2"):
+        seen[one.exercise] += 1
+        marks = [pytest.mark.long] if seen[one.exercise] > 2 else []
+        yield pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks)
+
+
+@pytest.mark.parametrize("one", _misconceptions())
+def test_a_misconception_is_named_and_described(judged, one):
+    verdict = judged(one.exercise, one.source)
+    assert verdict.score < verdict.max_score
+    assert verdict.misconception == one.name, verdict.message
+    assert one.message in verdict.message
+    words = WORDS.get((one.exercise.partition("_")[2], one.name), "")
+    assert words in " ".join(part.message for part in verdict.criteria)
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -1,0 +1,33 @@
+"""The right answers, as they stand in a notebook. They are for the judge's own process."""
+
+import functools
+
+from autograder.notebooks import ANSWER
+from vae_course.authoring.assignment import load_assignment
+from vae_course.authoring.notebook import source_notebook
+from vae_course.authoring.outline import outline
+
+
+@functools.cache
+def code_cells(assignment: str) -> dict[str, str]:
+    """The code of an assignment's solved notebook, by the cells' ids, but for what grades it.
+
+    Raises:
+        CourseError: there is no such assignment, or its text is wrong.
+    """
+    text = load_assignment(assignment)
+    graded = {exercise.id for exercise in text.exercises}
+    return {
+        cell["id"]: "".join(cell["source"])
+        for cell in source_notebook(outline(text))["cells"]
+        if cell["cell_type"] == "code" and cell["id"] not in graded
+    }
+
+
+def answer(exercise: str) -> str:
+    """The right answer to an exercise: its answer cell.
+
+    Raises:
+        CourseError: there is no such exercise, or its text is wrong.
+    """
+    return code_cells(exercise.partition("_")[0])[exercise + ANSWER]
