@@ -43,7 +43,7 @@ def run_cells(
     exercise_of: Callable[[str], Exercise],
     seed: int,
     on_loss: Callable[[str], None] = lambda text: None,
-) -> None:
+) -> dict[str, Verdict]:
     """Run the code cells in their order and put what they show into them.
 
     Where the student's process is lost, the cells below are not run, and each grade cell among them
@@ -55,8 +55,12 @@ def run_cells(
         exercise_of: finds what the judge needs to know of an exercise, by its id.
         seed: of the judge's inputs, and of the random numbers that the notebook starts with.
         on_loss: told when the process is lost, and where.
+
+    Returns:
+        What the judge found, by exercise.
     """
     lost = ""
+    verdicts: dict[str, Verdict] = {}
     torch.set_num_threads(1)  # what a check finds must not depend on the machine
     for cell in cells:
         if cell.cell_type == "code":
@@ -68,8 +72,9 @@ def run_cells(
                 cell.outputs = [notebooks.error_output(record.NOT_RUN_ERROR, lost)]
             continue
         try:
-            if notebooks.is_machine_graded(cell) and notebooks.asks_judge(cell.source):
-                cell.outputs = _judged(exercise_of(notebooks.grade_id(cell)), session, seed)
+            if id := judged_id(cell):
+                verdicts[id] = judged(exercise_of(id), session, seed)
+                cell.outputs = verdict_outputs(verdicts[id])
             else:
                 cell.outputs = _shown(cell, session)
         except Lost as loss:
@@ -79,6 +84,13 @@ def run_cells(
             where = f"in the cell that begins `{notebooks.first_line(cell.source)}`"
             lost = f"Not run: {_what(session.lost)} before this, {where}."
             on_loss(f"{_what(session.lost)}, {where}: the cells after it are not run")
+    return verdicts
+
+
+def judged_id(cell: Cell) -> str:
+    """The exercise that the judge is asked about in a cell; "" if it is not."""
+    asked = notebooks.is_machine_graded(cell) and notebooks.asks_judge(cell.source)
+    return notebooks.grade_id(cell) if asked else ""
 
 
 def _what(loss: Lost) -> str:
@@ -115,10 +127,11 @@ def _shown(cell: Cell, session: Session) -> list[Any]:
     return kept
 
 
-def _judged(exercise: Exercise, session: Session, seed: int) -> list[Any]:
+def judged(exercise: Exercise, session: Session, seed: int, name_mistakes: bool = True) -> Verdict:
+    """What the judge finds of an exercise, the notebook's cells run so far."""
     student = RemoteStudent(session)
     with isolated(), student.exercise():
-        return verdict_outputs(judge(exercise, student, seed))
+        return judge(exercise, student, seed, name_mistakes=name_mistakes)
 
 
 def verdict_outputs(verdict: Verdict) -> list[Any]:

@@ -87,6 +87,7 @@ def run_submission(job: Job) -> dict[str, Ran]:
     from autograder import execution
     from autograder.draw import submission_seed
     from autograder.exercises import exercise_of
+    from autograder.follow_through import follow_through, second_looks
     from autograder.sandbox.jail import Limits
     from autograder.sandbox.outside import shared_warm_parent
 
@@ -101,17 +102,22 @@ def run_submission(job: Job) -> dict[str, Ran]:
         warnings: list[str] = []
         limits = Limits(**job.limits)
         warm, start = shared_warm_parent(limits.gpu), time.monotonic()
+        found = {path: data for path, data in left.items() if path not in job.given}
+        found |= {path: data for path, data in job.files if path not in found}
         with warm.session(limits) as session:
-            found = {path: data for path, data in left.items() if path not in job.given}
-            found |= {path: data for path, data in job.files if path not in found}
             # The instructor's last: they stay.
             execution.start(session, seed, found.items(), warnings.append)
-            execution.run_cells(cells, session, exercise_of, seed, warnings.append)
+            verdicts = execution.run_cells(cells, session, exercise_of, seed, warnings.append)
             goes_on = job.left is not None or name != names[-1]
             left = execution.left_behind(session) if goes_on else {}
+        cpu_seconds = session.report.get("cpu_seconds", 0.0)
+        if waiting := second_looks(cells, verdicts, exercise_of):
+            with warm.session(limits) as session:
+                execution.start(session, seed, found.items())
+                follow_through(cells, verdicts, waiting, session, exercise_of, seed)
+            cpu_seconds += session.report.get("cpu_seconds", 0.0)
         code = [cell for cell in cells if cell.cell_type == "code"]
         outputs = [[dict(output) for output in cell.outputs] for cell in code]
-        cpu_seconds = session.report.get("cpu_seconds", 0.0)
         seconds = time.monotonic() - start
         sources = [cell.source for cell in code]
         kept = {} if job.left is None else left
