@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # which would read [default: ...] as markup, and leave it out
 )
 
 
@@ -129,6 +130,26 @@ def feedback(
         print(plain(page))
 
 
+@app.command("report")
+def class_report(
+    assignment: AssignmentArgument,
+    json: Annotated[
+        Path | None, typer.Option(help="Where the records are. [default: DIR/verdicts.json]")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT.html]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write a page on the class: scores, exercises, common mistakes, and what needs a person."""
+    from autograder.class_report import write
+    from autograder.course import Course
+    from autograder.notebooks import plain
+
+    print(plain(write(Course(course), assignment, json, out)))
+
+
 @app.command()
 def doctor() -> None:
     """Say where students' code would run on this machine, and try it."""
@@ -155,6 +176,49 @@ def demo(
     from autograder.demo import run
 
     if not run(Console(), course):
+        raise typer.Exit(1)
+
+
+@app.command()
+def selftest(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="Such as ps2. [default: all]", metavar="ASSIGNMENT")
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Only one of each kind an exercise.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="A file of results, used again where nothing changed.")
+    ] = None,
+) -> None:
+    """Prove the grader: known mistakes named, right answers accepted, mutants caught.
+
+    Ends with 1 if anything was missed, misnamed or refused.
+    """
+    from rich.progress import track
+
+    from autograder import selftest
+    from vae_course.authoring.assignment import choose_assignments
+
+    console = Console()
+    names = choose_assignments(assignments or ())
+    todo = [task for name in names for task in selftest.tasks(name, sample)]
+    tallies = {name: selftest.Tally() for name in names}
+    done = selftest.run(todo, jobs or len(os.sched_getaffinity(0)), cache)
+    for task, tally in track(done, "self-test", len(todo), console=console):
+        tallies[task.assignment].add(tally)
+        for problem in tally.problems:
+            console.print(Text(problem), soft_wrap=True)
+    console.print(selftest.table(tallies.items()))
+    whole = selftest.Tally()
+    for tally in tallies.values():
+        whole.add(tally)
+    for line in selftest.LINES:
+        print(f"{line}: {getattr(whole, line)}")
+    if not whole.is_sound:
         raise typer.Exit(1)
 
 
