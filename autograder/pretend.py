@@ -16,9 +16,9 @@ two modes see to it that PyTorch behaves accordingly.
 A tensor that PyTorch makes on its own way through a function, or in a backward pass, has a third
 tag, "either", until it meets another one: nobody asked for it to be on the CPU.
 
-When it is over nothing has to be put back in tensors: tags of an earlier pretence count for
-nothing. A tag is on the storage and not on the tensor, so views have it too, and a parameter stays
-the very object that an optimiser holds.
+When it is over nothing has to be put back in tensors, for the tags are forgotten. A tag is on the
+storage and not on the tensor, so views have it too, and a parameter stays the very object that an
+optimiser holds.
 
 What it does not see: other threads; a name like `torch.Generator` that was imported before;
 "cuda" in hooks and custom backward functions while a backward pass runs; compiled code.
@@ -28,12 +28,12 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils import _device as defaults
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -229,15 +229,21 @@ def _changed_defaults(owner: Any, known: list[Any]) -> Iterator[tuple[Any, str, 
 # Which memory a storage is in.
 
 
-@dataclass(frozen=True, slots=True)
-class _Tag:
-    owner: "_Tags"
+class _Tag(NamedTuple):
     place: str
     made: Made | None
+    storage: StorageWeakRef | None
+
+
+_NOWHERE = _Tag(_EITHER, None, None)
 
 
 class _Tags:
     """The tags of one pretence.
+
+    They stand in a table, under the addresses of the storages: an attribute of a storage's object
+    in Python would be lost when the garbage collector clears a cycle that this was in, as
+    `torch.save` leaves one. The weak reference keeps an address from being given to another one.
 
     Attributes:
         inside: how many calls into PyTorch are under way, one inside the other. What is made then,
@@ -248,6 +254,8 @@ class _Tags:
     def __init__(self) -> None:
         self.inside = 0
         self.indexing = False
+        self._table: dict[int, _Tag] = {}
+        self._room = 1000
 
     def of(self, tensor: torch.Tensor) -> str:
         tag = self._tag(tensor)
@@ -260,15 +268,20 @@ class _Tags:
     def put(self, tensor: torch.Tensor, place: str, made: Made | None = None) -> None:
         # A storage without data, as a sparse tensor has it, cannot be asked for: see `_tag`.
         with _AS_PLAIN(), contextlib.suppress(NotImplementedError, RuntimeError):
-            tensor.untyped_storage()._pretend = _Tag(self, place, made)
+            storage = tensor.untyped_storage()
+            tag = self._table.get(storage._cdata)
+            weak = StorageWeakRef(storage) if tag is None else tag.storage
+            self._table[storage._cdata] = _Tag(place, made, weak)
+        if len(self._table) > self._room:
+            kept = {key: tag for key, tag in self._table.items() if not tag.storage.expired()}
+            self._table, self._room = kept, max(1000, 2 * len(kept))
 
     def _tag(self, tensor: torch.Tensor) -> _Tag | None:
         with _AS_PLAIN():  # not what a subclass of the student's says
             try:
-                tag = vars(tensor.untyped_storage()).get("_pretend")
+                return self._table.get(tensor.untyped_storage()._cdata)
             except (NotImplementedError, RuntimeError):
-                return _Tag(self, _EITHER, None)
-        return tag if tag is not None and tag.owner is self else None
+                return _NOWHERE
 
     def allow_both(self, value: Any) -> None:
         """Say nothing against a tensor, or those of a module, on either device."""

@@ -1,6 +1,7 @@
 """The pretended GPU: the CPU's numbers, CUDA's refusals, and nothing left of it afterwards."""
 
 import copy
+import gc
 import io
 import linecache
 import textwrap
@@ -13,7 +14,15 @@ from torch import nn
 from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 from torch.utils.data import DataLoader, TensorDataset
 
-from autograder.pretend import DeviceMismatch, gpu, is_about_devices, place, pretend_gpu, to_gpu
+from autograder.pretend import (
+    DeviceMismatch,
+    default_device,
+    gpu,
+    is_about_devices,
+    place,
+    pretend_gpu,
+    to_gpu,
+)
 
 
 class Net(nn.Module):
@@ -285,7 +294,7 @@ def own_function(device):
 
 
 @program
-def default_device(device):
+def made_under_a_default(device):
     with torch.device(device):
         layer = nn.Linear(3, 2)
         x = torch.rand(4, 3)
@@ -603,7 +612,7 @@ def looked_at():
         torch.accelerator.is_available,
         torch.Generator,
         torch.load,
-        torch.get_default_device(),
+        default_device(),
         modes,
     )
 
@@ -640,7 +649,7 @@ def test_a_default_device_is_put_back():
         with pretend_gpu():
             torch.set_default_device("cuda")
             assert place(torch.zeros(2)) == "gpu" and torch.get_default_device().type == "cuda"
-        assert torch.get_default_device().type == "cpu" and torch.zeros(2).device.type == "cpu"
+        assert default_device().type == "cpu" and torch.zeros(2).device.type == "cpu"
     finally:
         torch.set_default_device(None)
 
@@ -666,6 +675,20 @@ def test_the_words_of_a_real_gpu_are_understood():
     with pretend_gpu(), pytest.raises(RuntimeError, match="other") as caught, gpu():
         raise RuntimeError("other")
     assert not isinstance(caught.value, DeviceMismatch)
+
+
+def test_the_garbage_collector_changes_nothing():
+    net = Net()
+    with pretend_gpu():
+        net.to("cuda")
+        for _ in range(3):
+            torch.save(net.state_dict(), io.BytesIO())  # it leaves a cycle with the storages in it
+            [
+                torch.ones(1, device="cuda") * 2 for _ in range(2000)
+            ]  # more than the table starts with
+            gc.collect()
+        assert {place(tensor) for tensor in net.state_dict().values()} == {"gpu"}
+        assert place(torch.zeros(3)) == "cpu"
 
 
 def test_there_is_one_gpu():
