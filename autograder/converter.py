@@ -22,6 +22,7 @@ class AutogradeInOnePass(Autograde):
         where = resources["nbgrader"]
         name = resources["unique_key"]
         folder = self._format_dest(where["assignment"], where["student"])
+        Path(folder).mkdir(parents=True, exist_ok=True)  # it is not, where there are no files
         resources["metadata"] = {"name": name, "path": folder}  # cells run beside their files
         self.log.info("Autograding %s", notebook_filename)
         self.exporter._preprocessors = []

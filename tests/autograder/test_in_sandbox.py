@@ -15,7 +15,9 @@ HERE = Path(__file__).parent
 
 @pytest.mark.long
 @pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
-@pytest.mark.parametrize("name, least", [("test_student", 40), ("test_checks_ps3", 150)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("test_student", 40), ("test_on_gpu", 80), ("test_checks_ps3", 150)]
+)
 def test_the_same_tests_pass_in_the_sandbox(name, least):
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     done = subprocess.run(
