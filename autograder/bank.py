@@ -4,7 +4,6 @@ They go through the sandbox and the judge as a student's do. What a notebook onl
 for its reader to see is left out, for no exercise depends on it.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,11 +15,9 @@ from autograder.notebooks import ANSWER
 from autograder.record import VERDICT_MIME
 from autograder.sandbox.jail import Limits
 from autograder.sandbox.outside import Lost, Session, shared_warm_parent
-from autograder.solved import answer
+from autograder.solved import answer, source
 from autograder.workers import Job, run_submission
 from vae_course.authoring.assignment import load_assignment
-from vae_course.authoring.notebook import dumps, source_notebook
-from vae_course.authoring.outline import outline
 
 SEED = 1
 CELL_SECONDS = 120.0
@@ -50,7 +47,7 @@ def verdicts(assignment: str, answers: Mapping[str, str]) -> dict[str, dict[str,
 
 def submission(assignment: str, answers: Mapping[str, str]) -> nbformat.NotebookNode:
     """A notebook of the definitions, the answers and what grades them."""
-    notebook = nbformat.reads(_source(assignment), as_version=4)
+    notebook = nbformat.reads(source(assignment), as_version=4)
     graded = exercises(assignment)
     kept = {*graded, *(id + ANSWER for id in graded), "setup"}
     notebook.cells = [
@@ -64,11 +61,6 @@ def submission(assignment: str, answers: Mapping[str, str]) -> nbformat.Notebook
     return notebook
 
 
-@functools.cache
-def _source(assignment: str) -> str:
-    return dumps(source_notebook(outline(load_assignment(assignment))))
-
-
 def full_marks(exercise: str, answers: Sequence[str]) -> list[bool]:
     """Whether each of some answers to an exercise gets full marks, one after another."""
     assignment = exercise.partition("_")[0]
@@ -79,19 +71,19 @@ def full_marks(exercise: str, answers: Sequence[str]) -> list[bool]:
     while len(found) < len(answers):
         with shared_warm_parent().session(limits) as session:
             execution.start(session, SEED)
-            for source in before:
-                session.run_cell(source)
-            for source in answers[len(found) :]:
-                found.append(_has_full_marks(exercise, source, session))
+            for text in before:
+                session.run_cell(text)
+            for text in answers[len(found) :]:
+                found.append(_has_full_marks(exercise, text, session))
                 if session.lost:  # the next one needs another process
                     break
     return found
 
 
-def _has_full_marks(exercise: str, source: str, session: Session) -> bool:
+def _has_full_marks(exercise: str, text: str, session: Session) -> bool:
     try:
         session.run_cell(answer(exercise))
-        session.run_cell(source)
+        session.run_cell(text)
         verdict = execution.judged(exercise_of(exercise), session, SEED, name_mistakes=False)
     except Lost:
         return False

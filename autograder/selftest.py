@@ -7,7 +7,6 @@ full marks. Each mutant of the reference must lose points, or be known to change
 
 import functools
 import hashlib
-import importlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from autograder.misconceptions import Misconception
 from autograder.mutants import Mutant, mutants
 from autograder.solved import answer
 from vae_course import files as course_files
+from vae_course.authoring.assignment import list_assignments
 from vae_course.files import write_atomically
 
 MUTANTS_EACH = 12
@@ -119,7 +119,7 @@ def _code_of(assignment: str) -> str:
     banks = {here / "misconceptions", here / "variants"}
     others = {
         folder / f"{name}{end}"
-        for name in _assignments()
+        for name in list_assignments()
         if name != assignment
         for folder, end in ((here / "checks", ".py"), (course / "authoring/assignments", ".md"))
     }
@@ -133,12 +133,6 @@ def _code_of(assignment: str) -> str:
         and (path.parent not in banks or path == mine or path.name == "__init__.py")
     ]
     return hash_of(*wanted)
-
-
-def _assignments() -> list[str]:
-    from vae_course.authoring.assignment import list_assignments
-
-    return list_assignments()
 
 
 def tasks(assignment: str, sample: bool = False) -> list[Task]:
@@ -179,7 +173,7 @@ def tasks(assignment: str, sample: bool = False) -> list[Task]:
             f"{group[0].exercise}: mutants",
             bank.full_marks,
             (group[0].exercise, [one.source for one in group]),
-            functools.partial(of_mutants, group, _equivalent(assignment)),
+            functools.partial(of_mutants, group, misconceptions.equivalent(assignment)),
         )
         for group in changed
         if group
@@ -193,14 +187,6 @@ def _rows(right: Sequence[variants.Variant]) -> list[list[variants.Variant]]:
     for one in right:
         columns.setdefault(one.exercise, []).append(one)
     return [[one for one in row if one] for row in zip_longest(*columns.values())]
-
-
-def _equivalent(assignment: str) -> dict[str, str]:
-    try:
-        module = importlib.import_module(f"autograder.misconceptions.{assignment}")
-    except ModuleNotFoundError:
-        return {}
-    return getattr(module, "EQUIVALENT", {})
 
 
 def of_mistake(one: Misconception, found: dict[str, dict[str, Any]]) -> Tally:
@@ -258,9 +244,7 @@ def of_mutants(group: Sequence[Mutant], known: dict[str, str], survived: Sequenc
     return tally
 
 
-def run(
-    todo: Sequence[Task], jobs: int, cache: Path | None = None
-) -> Iterator[tuple[Task, Tally | None]]:
+def run(todo: Sequence[Task], jobs: int, cache: Path | None = None) -> Iterator[tuple[Task, Tally]]:
     """Do tasks side by side, and give each with its tally as soon as it is done.
 
     Args:

@@ -4,8 +4,18 @@ import functools
 
 from autograder.notebooks import ANSWER
 from vae_course.authoring.assignment import load_assignment
-from vae_course.authoring.notebook import source_notebook
+from vae_course.authoring.notebook import dumps, loads, source_notebook
 from vae_course.authoring.outline import outline
+
+
+@functools.cache
+def source(assignment: str) -> str:
+    """An assignment's source notebook, made from its text: answers and what grades them.
+
+    Raises:
+        CourseError: there is no such assignment, or its text is wrong.
+    """
+    return dumps(source_notebook(outline(load_assignment(assignment))))
 
 
 @functools.cache
@@ -15,11 +25,10 @@ def code_cells(assignment: str) -> dict[str, str]:
     Raises:
         CourseError: there is no such assignment, or its text is wrong.
     """
-    text = load_assignment(assignment)
-    graded = {exercise.id for exercise in text.exercises}
+    graded = {exercise.id for exercise in load_assignment(assignment).exercises}
     return {
         cell["id"]: "".join(cell["source"])
-        for cell in source_notebook(outline(text))["cells"]
+        for cell in loads(source(assignment))["cells"]
         if cell["cell_type"] == "code" and cell["id"] not in graded
     }
 

@@ -7,7 +7,6 @@ which must lose points on its own exercise and on no other.
 
 import ast
 import functools
-import importlib
 import linecache
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from types import CodeType
 from typing import Any
 
 from autograder import solved
+from autograder.per_assignment import constant
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,14 @@ def known(exercise_id: str) -> tuple[Misconception, ...]:
     return tuple(one for one in of_assignment(assignment) if one.exercise == exercise_id)
 
 
-@functools.cache
 def of_assignment(assignment: str) -> tuple[Misconception, ...]:
     """All misconceptions of an assignment: `KNOWN` in the module of its name; none without one."""
-    if not assignment.isidentifier():  # in another course's ids anything may stand
-        return ()
-    path = f"{__name__}.{assignment}"
-    try:
-        return tuple(importlib.import_module(path).KNOWN)
-    except ModuleNotFoundError as error:
-        if error.name != path:
-            raise
-        return ()
+    return tuple(constant(__name__, assignment, "KNOWN") or ())
+
+
+def equivalent(assignment: str) -> dict[str, str]:
+    """The mutants of an assignment that change nothing, and why: `EQUIVALENT` in its module."""
+    return constant(__name__, assignment, "EQUIVALENT") or {}
 
 
 def swapped(source: str, *pairs: tuple[str, str]) -> str:

@@ -4,9 +4,9 @@ Each must get full marks. They are what students write who know what they do: ot
 `F.` or `nn.`, loops, float64, torch.distributions, helpers in the same cell.
 """
 
-import functools
-import importlib
 from dataclasses import dataclass
+
+from autograder.per_assignment import constant
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,6 @@ class Variant:
     source: str
 
 
-@functools.cache
 def of_assignment(assignment: str) -> tuple[Variant, ...]:
     """All variants of an assignment: `VARIANTS` in the module of its name; none without one."""
-    path = f"{__name__}.{assignment}"
-    try:
-        return tuple(importlib.import_module(path).VARIANTS)
-    except ModuleNotFoundError as error:
-        if error.name != path:
-            raise
-        return ()
+    return tuple(constant(__name__, assignment, "VARIANTS") or ())

@@ -4,11 +4,10 @@ The wrong answers that students are known to write are the misconceptions, and e
 further ones stand here, with words of the message that they get.
 """
 
-from collections import Counter
-
 import pytest
+from known import assert_named, mistakes
 
-from autograder.misconceptions import of_assignment
+from autograder.misconceptions import swapped as swap
 from vae_course.authoring.assignment import load_assignment
 
 EXERCISES = {
@@ -154,14 +153,6 @@ def pca_reconstruct(train, x, num_components):
     basis = V[:num_components]
     return (x - mean) @ basis.T @ basis + mean
 """
-
-
-def swap(source: str, *pairs: tuple[str, str]) -> str:
-    """`source` with replacements, each of which must find something to replace."""
-    for old, new in pairs:
-        assert old in source, old
-        source = source.replace(old, new)
-    return source
 
 
 RIGHT = [
@@ -1184,23 +1175,9 @@ def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, so
     assert verdict.message
 
 
-def _misconceptions():
-    """All of them, and those beyond an exercise's first two as `long`."""
-    seen = Counter()
-    for one in of_assignment("ps1"):
-        seen[one.exercise] += 1
-        marks = [pytest.mark.long] if seen[one.exercise] > 2 else []
-        yield pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks)
-
-
-@pytest.mark.parametrize("one", _misconceptions())
+@pytest.mark.parametrize("one", mistakes("ps1", quick=2))
 def test_a_misconception_is_named_and_described(judged, one):
-    verdict = judged(one.exercise, one.source)
-    assert verdict.score < verdict.max_score
-    assert verdict.misconception == one.name, verdict.message
-    assert one.message in verdict.message
-    words = WORDS.get((one.exercise.partition("_")[2], one.name), "")
-    assert words in " ".join(part.message for part in verdict.criteria)
+    assert_named(judged, one.exercise, one, WORDS)
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -4,11 +4,10 @@ The wrong answers that students often write stand in `autograder.misconceptions.
 here; each names words of the message it gets.
 """
 
-from collections import Counter
-
 import pytest
+from known import assert_named, mistakes
 
-from autograder.misconceptions import of_assignment
+from autograder.misconceptions import swapped as swap
 from vae_course.authoring.assignment import load_assignment
 
 EXERCISES = {
@@ -128,14 +127,6 @@ def interpolate(z_start, z_end, num_frames):
         z_start + (z_end - z_start) * i / (num_frames - 1) for i in range(num_frames)
     ])
 """
-
-
-def swap(source: str, *pairs: tuple[str, str]) -> str:
-    """`source` with replacements, each of which must find something to replace."""
-    for old, new in pairs:
-        assert old in source, old
-        source = source.replace(old, new)
-    return source
 
 
 RIGHT = [
@@ -1173,23 +1164,9 @@ def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, so
     assert verdict.message
 
 
-def _misconceptions():
-    """Two an exercise, and all of them where there is time: the model's take seconds each."""
-    seen = Counter()
-    for one in of_assignment("ps2"):
-        seen[one.exercise] += 1
-        marks = [pytest.mark.long] if seen[one.exercise] > 2 else []
-        yield pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks)
-
-
-@pytest.mark.parametrize("one", _misconceptions())
+@pytest.mark.parametrize("one", mistakes("ps2", quick=2))
 def test_a_misconception_is_named_and_described(judged, one):
-    verdict = judged(one.exercise, one.source)
-    assert verdict.score < verdict.max_score
-    assert verdict.misconception == one.name, verdict.message
-    assert one.message in verdict.message
-    words = WORDS.get((one.exercise.partition("_")[2], one.name), "")
-    assert words in " ".join(part.message for part in verdict.criteria)
+    assert_named(judged, one.exercise, one, WORDS)
 
 
 @pytest.mark.parametrize("name", EXERCISES)

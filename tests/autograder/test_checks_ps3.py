@@ -8,8 +8,9 @@ import ast
 import inspect
 
 import pytest
+from known import assert_named, mistakes
 
-from autograder.misconceptions import of_assignment
+from autograder.misconceptions import swapped as swap
 from vae_course import bernoulli_vae
 
 EXERCISES = {
@@ -53,14 +54,6 @@ def judged_ps3(judged):
         return judged(f"ps3_{name}", GIVEN, *cells, points=POINTS[name], **settings)
 
     return run
-
-
-def swap(source: str, *pairs: tuple[str, str]) -> str:
-    """`source` with replacements, each of which must find something to replace."""
-    for old, new in pairs:
-        assert old in source, old
-        source = source.replace(old, new)
-    return source
 
 
 BLACK = """
@@ -1196,15 +1189,9 @@ def test_a_known_mistake_loses_points_and_is_described(judged_ps3, name, mistake
     assert verdict.message
 
 
-@pytest.mark.parametrize("one", of_assignment("ps3"), ids=lambda one: f"{one.exercise}-{one.name}")
+@pytest.mark.parametrize("one", mistakes("ps3"))
 def test_a_misconception_is_named_and_described(judged_ps3, one):
-    name = one.exercise.partition("_")[2]
-    verdict = judged_ps3(name, one.source)
-    assert verdict.score < verdict.max_score
-    assert verdict.misconception == one.name, verdict.message
-    assert one.message in verdict.message
-    words = WORDS.get((name, one.name), "")
-    assert words in " ".join(part.message for part in verdict.criteria)
+    assert_named(judged_ps3, one.exercise.partition("_")[2], one, WORDS)
 
 
 @pytest.mark.parametrize("name", EXERCISES)

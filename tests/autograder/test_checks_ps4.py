@@ -11,9 +11,10 @@ import re
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from known import assert_named, mistakes
 
 from autograder.judge import judge
-from autograder.misconceptions import of_assignment
+from autograder.misconceptions import swapped as swap
 from vae_course import keras_fit, keras_layers, keras_model, keras_vae
 from vae_course.authoring.assignment import load_assignment
 
@@ -63,14 +64,6 @@ def judged(student_of):
         return judge(what, student_of(GIVEN, *cells), seed)
 
     return run
-
-
-def swap(source: str, *pairs: tuple[str, str]) -> str:
-    """`source` with replacements, each of which must find something to replace."""
-    for old, new in pairs:
-        assert old in source, old
-        source = source.replace(old, new)
-    return source
 
 
 PAD = """
@@ -1726,15 +1719,9 @@ def test_a_known_mistake_loses_points_and_is_described(
     assert verdict.message
 
 
-@pytest.mark.parametrize("one", of_assignment("ps4"), ids=lambda one: f"{one.exercise}-{one.name}")
+@pytest.mark.parametrize("one", mistakes("ps4"))
 def test_a_misconception_is_named_and_described(judged, one):
-    exercise = one.exercise.partition("_")[2]
-    verdict = judged(exercise, one.source)
-    assert verdict.score < verdict.max_score
-    assert verdict.misconception == one.name, verdict.message
-    assert one.message in verdict.message
-    words = WORDS.get((exercise, one.name), "")
-    assert words in " ".join(part.message for part in verdict.criteria)
+    assert_named(judged, one.exercise.partition("_")[2], one, WORDS)
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -7,13 +7,14 @@ are words of the message that it gets.
 
 import ast
 import inspect
-from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+from known import assert_named, mistakes
 
 from autograder.judge import judge
 from autograder.misconceptions import of_assignment
+from autograder.misconceptions import swapped as swap
 from vae_course import celeba_vae
 from vae_course.authoring.assignment import MACHINE, load_assignment
 
@@ -55,14 +56,6 @@ def judged(student_of):
         return judge(what, student_of(GIVEN, *cells), seed)
 
     return run
-
-
-def swap(source: str, *pairs: tuple[str, str]) -> str:
-    """`source` with replacements, each of which must find something to replace."""
-    for old, new in pairs:
-        assert old in source, old
-        source = source.replace(old, new)
-    return source
 
 
 SCALE = """
@@ -1367,24 +1360,10 @@ def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, so
     assert verdict.max_score - verdict.score <= most, verdict
 
 
-def _misconceptions():
-    """Two an exercise, and all of them where there is time: the networks' take seconds each."""
-    seen = Counter()
-    for one in of_assignment("ps5"):
-        seen[one.exercise] += 1
-        marks = [pytest.mark.long] if seen[one.exercise] > 2 else []
-        yield pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks)
-
-
-@pytest.mark.parametrize("one", _misconceptions())
+@pytest.mark.parametrize("one", mistakes("ps5", quick=2))
 def test_a_misconception_is_named_and_described(judged, one):
     name = one.exercise.removeprefix("ps5_")
-    verdict = judged(name, one.source)
-    assert verdict.score < verdict.max_score
-    assert verdict.misconception == one.name, verdict.message
-    assert one.message in verdict.message
-    words = WORDS.get((name, one.name), "")
-    assert words in " ".join(part.message for part in verdict.criteria)
+    verdict = assert_named(judged, name, one, WORDS)
     most = COSTS_LITTLE.get((name, one.name), verdict.max_score)
     assert verdict.max_score - verdict.score <= most, verdict
 
