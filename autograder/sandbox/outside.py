@@ -37,7 +37,7 @@ WARM_SECONDS = 300
 FORK_SECONDS = 60
 """How long it may take to make a child, before it is taken for dead."""
 
-GRACE = 1.0
+GRACE = 1.5
 """Seconds from an interruption to the kill: on a busy machine, an answer may take a while."""
 
 _HERE = Path(__file__).parent

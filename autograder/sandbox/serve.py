@@ -36,6 +36,9 @@ def warm_up() -> None:
     _shell = make_shell()
     run_cell(_shell, "import matplotlib.pyplot as plt\nplt.figure().add_subplot()\nplt.show()")
     run_cell(_shell, "_")
+    run_cell(_shell, "def f(x):\n    return 1 / x\nf(0)")  # a traceback's first needs a lot
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        vars(sys).pop(name, None)
     _shell.reset(new_session=True)
     _shell.execution_count = 1
     _shell.remember_hooks()
