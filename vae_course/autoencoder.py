@@ -152,7 +152,11 @@ class Decoder(nn.Module):
 
 
 class AutoEncoder(nn.Module):
-    """An `Encoder` and a `Decoder` that meet at a code of `latent_dim` numbers."""
+    """An `Encoder` and a `Decoder` that meet at a code of `latent_dim` numbers.
+
+    Attributes:
+        encoder, decoder: the two halves.
+    """
 
     def __init__(self, latent_dim: int = 64) -> None:
         """Make both halves: 839,425 parameters for 64 latent dimensions.

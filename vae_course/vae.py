@@ -18,6 +18,9 @@ class VAE(nn.Module):
 
     An `Encoder` describes, for each image, a Gaussian q(z|x) over codes by its means and
     log-variances; a `Decoder` gives the mean image of p(x|z); the prior p(z) is N(0, I).
+
+    Attributes:
+        latent_dim: the length k of a code.
     """
 
     def __init__(self, latent_dim: int = 64) -> None:
