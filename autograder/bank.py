@@ -63,10 +63,22 @@ def submission(assignment: str, answers: Mapping[str, str]) -> nbformat.Notebook
 
 def full_marks(exercise: str, answers: Sequence[str]) -> list[bool]:
     """Whether each of some answers to an exercise gets full marks, one after another."""
+    found = judged(exercise, answers, name_mistakes=False)
+    return [verdict["score"] >= verdict["max_score"] for verdict in found]
+
+
+def judged(
+    exercise: str, answers: Sequence[str], name_mistakes: bool = True
+) -> list[dict[str, Any]]:
+    """The verdict on each of some answers to an exercise, the right ones standing elsewhere.
+
+    They are judged one after another in one process, where one answer may find what another has
+    left.
+    """
     assignment = exercise.partition("_")[0]
     graded = exercises(assignment)
     before = [cell.source for cell in submission(assignment, {}).cells if cell.id not in graded]
-    found: list[bool] = []
+    found: list[dict[str, Any]] = []
     limits = Limits(cell_seconds=CELL_SECONDS)
     while len(found) < len(answers):
         with shared_warm_parent().session(limits) as session:
@@ -74,17 +86,19 @@ def full_marks(exercise: str, answers: Sequence[str]) -> list[bool]:
             for text in before:
                 session.run_cell(text)
             for text in answers[len(found) :]:
-                found.append(_has_full_marks(exercise, text, session))
+                found.append(_judged(exercise, text, session, name_mistakes))
                 if session.lost:  # the next one needs another process
                     break
     return found
 
 
-def _has_full_marks(exercise: str, text: str, session: Session) -> bool:
+def _judged(exercise: str, text: str, session: Session, name_mistakes: bool) -> dict[str, Any]:
     try:
         session.run_cell(answer(exercise))
         session.run_cell(text)
-        verdict = execution.judged(exercise_of(exercise), session, SEED, name_mistakes=False)
-    except Lost:
-        return False
-    return verdict.score >= verdict.max_score
+        verdict = execution.judged(
+            exercise_of(exercise), session, SEED, name_mistakes=name_mistakes
+        )
+    except Lost as lost:
+        return {"score": 0.0, "max_score": 1.0, "misconception": None, "message": str(lost)}
+    return verdict.to_dict()

@@ -193,10 +193,13 @@ def selftest(
     cache: Annotated[
         Path | None, typer.Option(help="A file of results, used again where nothing changed.")
     ] = None,
+    second: Annotated[
+        Path | None, typer.Option(help="A folder of answers by others, told beside the first.")
+    ] = None,
 ) -> None:
     """Prove the grader: known mistakes named, right answers accepted, mutants caught.
 
-    Ends with 1 if anything was missed, misnamed or refused.
+    Ends with 1 if anything was missed, misnamed or refused; the second bank only shows rates.
     """
     from rich.progress import track
 
@@ -205,20 +208,81 @@ def selftest(
 
     console = Console()
     names = choose_assignments(assignments or ())
-    todo = [task for name in names for task in selftest.tasks(name, sample)]
-    tallies = {name: selftest.Tally() for name in names}
-    done = selftest.run(todo, jobs or len(os.sched_getaffinity(0)), cache)
-    for task, tally in track(done, "self-test", len(todo), console=console):
-        tallies[task.assignment].add(tally)
-        for problem in tally.problems:
-            console.print(Text(problem), soft_wrap=True)
-    console.print(selftest.table(tallies.items()))
-    whole = selftest.Tally()
-    for tally in tallies.values():
-        whole.add(tally)
+    jobs = jobs or len(os.sched_getaffinity(0))
+    banks = {"": [task for name in names for task in selftest.tasks(name, sample)]}
+    if second is not None:
+        banks["second "] = [task for name in names for task in selftest.second_tasks(name, second)]
+    columns: list[tuple[str, selftest.Tally]] = []
+    totals: dict[str, selftest.Tally] = {}
+    for title, todo in banks.items():
+        tallies = {name: selftest.Tally() for name in names}
+        done = selftest.run(todo, jobs, cache)
+        for task, tally in track(done, f"{title}self-test", len(todo), console=console):
+            tallies[task.assignment].add(tally)
+            for problem in tally.problems:
+                console.print(Text(title + problem), soft_wrap=True)
+        columns += [(title + name, tally) for name, tally in tallies.items()]
+        totals[title] = selftest.total(tallies.values())
+    console.print(selftest.table(columns))
+    if second is not None:
+        for line in selftest.SECOND_LINES:
+            print(f"second_{line}: {getattr(totals['second '], line)}")
     for line in selftest.LINES:
-        print(f"{line}: {getattr(whole, line)}")
-    if not whole.is_sound:
+        print(f"{line}: {getattr(totals[''], line)}")
+    if not totals[""].is_sound:
+        raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="Such as ps2. [default: all]", metavar="ASSIGNMENT")
+    ] = None,
+    runs: Annotated[
+        int, typer.Option(help="Trainings of right answers for each threshold.", min=1)
+    ] = 300,
+    jobs: Annotated[
+        int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
+    ] = None,
+    keep: Annotated[
+        Path, typer.Option(help="A file of what each run found, from which the next goes on.")
+    ] = Path("build/calibration.jsonl"),
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/calibration.md"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare the page's thresholds with the checks'.")
+    ] = False,
+) -> None:
+    """Train right answers and known mistakes, and write how clear of each threshold they keep.
+
+    Ends with 1 if a right answer failed, or a mistake that fails with most seeds passed with one.
+    """
+    from rich.progress import track
+
+    from autograder import calibration
+    from vae_course.authoring.assignment import choose_assignments
+    from vae_course.files import write_atomically
+
+    console = Console()
+    names = choose_assignments(assignments or ())
+    if check:
+        problems = calibration.differences(out.read_text() if out.exists() else "")
+    else:
+        wanted = calibration.planned(choose_assignments(), runs)
+        todo = [run for run in wanted if run.assignment in names]
+        done = calibration.run(todo, jobs or len(os.sched_getaffinity(0)), keep)
+        try:
+            for _ in track(done, "calibration", len(todo), console=console):
+                pass
+        except KeyboardInterrupt:  # caught here: Typer would end without a word
+            raise Stopped(f"stopped; {keep} holds what was found; the next run goes on") from None
+        found = calibration.kept(keep)
+        found = {run: found[run] for run in wanted if run in found}
+        write_atomically(out, calibration.document(found, runs))
+        console.print(Text(f"Table: {out}"), soft_wrap=True)
+        problems = [line for row in calibration.rows(found) for line in row.problems]
+    for problem in problems:
+        console.print(Text(problem), soft_wrap=True)
+    if problems:
         raise typer.Exit(1)
 
 

@@ -7,8 +7,12 @@ import ast
 import copy
 import difflib
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+LONG = 120
+"""Characters, from which on a line is not told whole."""
 
 _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
@@ -56,10 +60,23 @@ class Mutant:
 
     @property
     def change(self) -> str:
-        """The lines that differ, the old ones before the new ones, by which it is known."""
+        """The lines that differ, the old ones before the new ones, by which it is known.
+
+        Of a pair of long lines only the place where they differ is told.
+        """
         lines = difflib.ndiff(self.original.splitlines(), self.source.splitlines())
-        told = [f"{line[0]} {line[2:].strip()}" for line in lines if line[0] in "-+"]
-        return "; ".join(told)
+        told = [(line[0], line[2:].strip()) for line in lines if line[0] in "-+"]
+        if [sign for sign, _ in told] == ["-", "+"] and len(told[0][1]) > LONG:
+            told = list(zip("-+", _around(told[0][1], told[1][1]), strict=True))
+        return "; ".join(f"{sign} {line}" for sign, line in told)
+
+
+def _around(old: str, new: str) -> tuple[str, str]:
+    """Where two lines differ, with a little of what stands around it."""
+    start = len(os.path.commonprefix([old, new]))
+    end = len(os.path.commonprefix([old[start:][::-1], new[start:][::-1]]))
+    before, after = max(0, start - LONG // 3), max(0, end - LONG // 3)
+    return old[before : len(old) - after], new[before : len(new) - after]
 
 
 def mutants(exercise: str, answer: str, most: int) -> list[Mutant]:

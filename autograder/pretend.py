@@ -50,6 +50,7 @@ _ARRAY = (
     "memory first."
 )
 _GENERATOR = "Expected a '{}' device type for generator but found '{}'"
+_STATE = "expected a torch.ByteTensor, but got torch.cuda.ByteTensor"
 
 
 class Made(NamedTuple):
@@ -74,7 +75,7 @@ class DeviceMismatch(RuntimeError):
 
 def is_about_devices(message: str) -> bool:
     """Whether these are the words of PyTorch, or of ours, for tensors on the wrong device."""
-    words = (MISMATCH, _INDICES, "device type tensor to numpy", "device type for generator")
+    words = (MISMATCH, _INDICES, "device type tensor to numpy", "device type for generator", _STATE)
     return any(part in message for part in words)
 
 
@@ -640,6 +641,11 @@ class _OnGpu(torch._C.Generator):
     @property
     def device(self) -> torch.device:
         return _DEVICE
+
+    def set_state(self, state: torch.Tensor) -> Any:
+        if place(state) == _GPU:
+            raise DeviceMismatch(_STATE)
+        return super().set_state(state)
 
 
 class _Generator(metaclass=_GeneratorType):

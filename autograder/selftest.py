@@ -3,11 +3,15 @@
 Each known mistake is handed in, alone in a right notebook: it must lose points on its own exercise,
 under its own name, and after follow-through on no other. Each variant of a right answer must get
 full marks. Each mutant of the reference must lose points, or be known to change nothing.
+
+A second bank, whose authors saw the students' notebooks and never the checks, shows what the first
+one's authors did not think of.
 """
 
 import functools
 import hashlib
 import json
+import runpy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -85,6 +89,9 @@ LINES = (
     *("mutants", "killed", "equivalent", "survived"),
 )
 """Counts of a `Tally` that are printed at the end, in this order."""
+
+SECOND_LINES = ("misconceptions", "caught", "named", "variants", "accepted")
+"""Of the second bank."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,49 @@ def tasks(assignment: str, sample: bool = False) -> list[Task]:
         if group
     ]
     return made
+
+
+def second_tasks(assignment: str, folder: Path) -> list[Task]:
+    """A part for each answer of the second bank.
+
+    Args:
+        assignment: its name.
+        folder: holds a Python file of the assignment's name with two dictionaries of answer cells,
+            WRONG and RIGHT, by exercise and a few words for what is wrong or different.
+    """
+    path = folder / f"{assignment}.py"
+    answers = runpy.run_path(str(path)) if path.is_file() else {"WRONG": {}, "RIGHT": {}}
+    return [
+        Task(
+            assignment,
+            f"{exercise}: {name}",
+            bank.judged,
+            (exercise, [source]),
+            functools.partial(judge, f"{exercise}: {name}"),
+        )
+        for kind, judge in (("WRONG", of_second_mistake), ("RIGHT", of_second_right))
+        for (exercise, name), source in answers[kind].items()
+    ]
+
+
+def of_second_mistake(place: str, found: Sequence[dict[str, Any]]) -> Tally:
+    """The tally of a wrong answer. Whether a name fits it is for a person to say."""
+    verdict, tally = found[0], Tally(misconceptions=1)
+    if verdict["score"] >= verdict["max_score"]:
+        tally.problems.append(f"{place}: not caught")
+    else:
+        tally.caught = 1
+        tally.named = int(verdict["misconception"] is not None)
+    return tally
+
+
+def of_second_right(place: str, found: Sequence[dict[str, Any]]) -> Tally:
+    """The tally of a right answer."""
+    verdict, tally = found[0], Tally(variants=1)
+    tally.accepted = int(verdict["score"] >= verdict["max_score"])
+    if not tally.accepted:
+        tally.problems.append(f"{place}: refused: {verdict['message']}")
+    return tally
 
 
 def _rows(right: Sequence[variants.Variant]) -> list[list[variants.Variant]]:
@@ -286,13 +336,21 @@ def _read(cache: Path | None) -> dict[str, Any]:
         return {}  # it only saves time
 
 
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum of tallies."""
+    whole = Tally()
+    for tally in tallies:
+        whole.add(tally)
+    return whole
+
+
 def table(tallies: Iterable[tuple[str, Tally]]) -> Table:
-    """A row an assignment."""
+    """A column for each tally."""
+    named = list(tallies)
     grid = Table(box=None, header_style="bold", pad_edge=False)
     grid.add_column("")
-    for title in (*LINES, "lost elsewhere", "seconds"):
-        grid.add_column(title.replace("misconceptions", "mistakes"), justify="right")
-    for name, tally in tallies:
-        counts = [str(getattr(tally, line)) for line in LINES]
-        grid.add_row(name, *counts, str(tally.elsewhere), f"{tally.seconds:.0f}")
+    for name, _ in named:
+        grid.add_column(name, justify="right")
+    for line in (*LINES, "elsewhere", "seconds"):
+        grid.add_row(line, *(f"{getattr(tally, line):.0f}" for _, tally in named))
     return grid

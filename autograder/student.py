@@ -287,10 +287,8 @@ class InProcessStudent:
             pretend.as_on_a_gpu_machine(self._namespace, tags),
             self._moved(refs, pretending=tags is not None) as leaves,
         ):
-            inbound, named = (
-                self._inbound_on_gpu(args, leaves),
-                self._inbound_on_gpu(kwargs, leaves),
-            )
+            wanted = leaves if backward else None
+            inbound, named = (self._inbound_on_gpu(part, wanted) for part in (args, kwargs))
             found = list(_tensors(self._resolve(target)(*inbound, **named)))
             if backward:
                 _differentiate(found, None, leaves)
@@ -395,12 +393,15 @@ class InProcessStudent:
                 return value
         raise TypeError(f"a {type(value).__name__} cannot be sent to the student")
 
-    def _inbound_on_gpu(self, value: Any, leaves: list[torch.Tensor]) -> Any:
-        """The same on a GPU. Tensors that can have a gradient are noted among the leaves."""
+    def _inbound_on_gpu(self, value: Any, leaves: list[torch.Tensor] | None) -> Any:
+        """The same on a GPU. Tensors that can have a gradient are noted among the leaves, if any.
+
+        Without leaves they want none, as on the CPU: then `.numpy()` may be called on them.
+        """
         match value:
             case torch.Tensor():
                 moved = value.detach().clone().to("cuda")
-                if not moved.is_floating_point():
+                if leaves is None or not moved.is_floating_point():
                     return moved
                 leaves.append(moved.requires_grad_())
                 return moved.clone()

@@ -204,7 +204,7 @@ def fit(
     In every epoch each image is used exactly once, in a new order; the last batch is smaller if
     need be, and not left out. A step minimises the mean of "loss" over its batch. The images that
     the caller passed in, and their order, stay as they were. All randomness comes from `seed`, so
-    the same call gives the same model.
+    the same call gives the same model. The model is left in the mode in which it was found.
 
     Args:
         model: the model; trained in place, on whatever device it is on.

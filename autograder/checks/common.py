@@ -6,12 +6,14 @@ answers. Probes hold no answer.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from autograder import expect, pretend
+from autograder.draw import Draw
 from autograder.student import Module, Ref, Seed, Student, StudentError, Target
 
 TINY = '''
@@ -100,6 +102,59 @@ def fit(model, method, x, targets, steps, lr):
 '''
 
 
+NUDGE = '''
+import torch
+
+
+@torch.no_grad()
+def nudge(model, numbers):
+    """Move some of a model's parameters a little."""
+    parameters = list(model.parameters())
+    for number in numbers:
+        parameters[number] += 0.01 * torch.randn_like(parameters[number])
+'''
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """What a short training is to bring about: a number below a threshold.
+
+    How near right answers and mistakes come to the threshold is for `autograder calibrate` to say.
+
+    Attributes:
+        exercise: its id, such as "ps1_autoencoder".
+        what: the number is, in a few words that stand in the table of calibrations.
+        threshold: what the number must be less than.
+        images: draws what is trained on.
+        measure: trains the student's model on images; gives the number, and what to tell the
+            student if it is too large. Where there is no number to give, it is a `StudentError`.
+    """
+
+    exercise: str
+    what: str
+    threshold: float
+    images: Callable[[Draw], Tensor]
+    measure: Callable[[Student, Tensor, Draw], tuple[float, str]]
+
+    def once(self, student: Student, seed: int, images: Tensor | None = None) -> tuple[float, str]:
+        """What `measure` gives for a seed, on images of the seed's own if there are no others."""
+        draw = Draw(seed, self.exercise)
+        return self.measure(student, self.images(draw) if images is None else images, draw)
+
+
+def converged(student: Student, against: Convergence, draw: Draw) -> str | None:
+    """Training gets there, or does so when it is repeated with an independent seed.
+
+    So a right answer that fails one time in a hundred fails the criterion one time in ten thousand.
+    """
+    said = ""
+    for _ in range(2):
+        number, said = against.once(student, draw.seed())
+        if number < against.threshold:
+            return None
+    return said
+
+
 def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
     """`ask(seed=..., generator=...)` takes its randomness from the generator, and only there."""
     once = ask(seed=1, generator=Seed(11))
@@ -155,10 +210,22 @@ def keeps_modes(model: Module, act: Callable[[], Any], what: str) -> str | None:
     return None
 
 
-def reaches_every_parameter(module: Module, *args: Any, **kwargs: Any) -> str | None:
-    """A forward pass in training mode gives every parameter a gradient that is not zero."""
+def reaches_every_parameter(
+    module: Module, *args: Any, cotangent: Any = None, **kwargs: Any
+) -> str | None:
+    """A forward pass in training mode gives every parameter a gradient, and none that is a lie.
+
+    A gradient may well be zero: that of a bias before BatchNorm, or behind a ReLU that is closed.
+    So a parameter whose gradient is zero is moved a little, and only if the result moves too is
+    there something that gradients do not pass, such as a draw from N(mu, std) in one go.
+
+    Args:
+        cotangent: as for `Student.gradients`. A part of the result that a list of it leaves out
+            plays no part.
+    """
     module.train()
-    gradients = module.gradients(*args, **kwargs).parameters
+    found = module.gradients(*args, cotangent=cotangent, **kwargs)
+    gradients = found.parameters
     if not gradients:
         return (
             "The module has no parameters. Layers must be attributes of the module, or stand in an "
@@ -170,7 +237,29 @@ def reaches_every_parameter(module: Module, *args: Any, **kwargs: Any) -> str | 
             f"No gradient reaches {sum(unreached)} of the {len(gradients)} parameter tensors. Is "
             "every layer used in the forward pass, and is nothing detached?"
         )
-    return expect.first(expect.finite(gradient, "a gradient") for gradient in gradients)
+    if problem := expect.first(expect.finite(gradient, "a gradient") for gradient in gradients):
+        return problem
+    still = [number for number, gradient in enumerate(gradients) if not bool(gradient.any())]
+    if not still:
+        return None
+    before = module.state()
+    module.student.call(module.student.define(NUDGE)["nudge"], module.ref, still)
+    moved = module(*args, **kwargs)
+    module.load_state(before)
+    if expect.alike(_weighed(found.output, cotangent), _weighed(moved, cotangent)):
+        return None
+    return (
+        f"The gradient is zero for {len(still)} of the {len(gradients)} parameter tensors, and yet "
+        "the result changes with them. What it is drawn or made by on the way has no path back to "
+        "them."
+    )
+
+
+def _weighed(output: Any, cotangent: Any) -> Any:
+    """The parts of a result that a list of weights does not leave out."""
+    if not isinstance(cotangent, list):
+        return output
+    return [part for part, weight in zip(output, cotangent, strict=True) if weight is not None]
 
 
 def has_size(module: Module, want: int, what: str) -> str | None:
@@ -285,6 +374,8 @@ def _where_devices_meet(error: StudentError) -> str:
         return f"{line} makes a tensor on the CPU, while the others are on the GPU"
     if "numpy" in error.message:
         return f"{line} hands a tensor that is on the GPU to NumPy, which works on the CPU"
+    if "ByteTensor" in error.message:
+        return f"{line} needs the state on the CPU, on whatever device the generator draws"
     if "generator" in error.message:
         return f"{line} draws on one device with a generator that belongs to the other"
     return f"{line} brings a tensor that is on the CPU together with one that is on the GPU"

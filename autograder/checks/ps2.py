@@ -10,6 +10,8 @@ from autograder import expect
 from autograder.checks import reference
 from autograder.checks.common import (
     FIT,
+    Convergence,
+    converged,
     draws_afresh,
     has_size,
     is_raw,
@@ -18,11 +20,12 @@ from autograder.checks.common import (
     reconstructs,
     spans_black_to_white,
     uses_generator,
+    works_on_gpu,
 )
 from autograder.checks.mistakes import recognised
 from autograder.criterion import Criterion, criterion
 from autograder.draw import Draw
-from autograder.student import Loader, Module, Ref, Student, StudentError, unfit
+from autograder.student import Loader, Module, Ref, Seed, Student, StudentError, unfit
 
 PER_EXAMPLE = "one number for each example"
 
@@ -54,28 +57,6 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         problem = compare(mu, log_var, "the divergence")
         if problem is None:
             return compare(nothing, nothing, "the divergence of the prior from itself")
-        ask = reference().call
-        known = {
-            "`log_var` seems to be taken for the logarithm of a standard deviation.": ask(
-                name, mu, 2 * log_var
-            ),
-            "It looks as if it had a standard deviation where the variance belongs.": (
-                0.5 * (mu**2 + (log_var / 2).exp() - 1 - log_var).sum(1)
-            ),
-            "It is the divergence of the prior from the posterior: the other way round.": (
-                0.5 * ((mu**2 + 1) * (-log_var).exp() - 1 + log_var).sum(1)
-            ),
-            "It looks as if the variance itself were missing, and only its logarithm there.": (
-                0.5 * (mu**2 - 1).sum(1)
-            ),
-            "`log_var` seems to be taken for the standard deviation itself.": (
-                0.5 * (mu**2 + log_var**2 - 1 - 2 * log_var.abs().log()).sum(1)
-            ),
-            "It looks as if `mu` were not squared.": ask(name, mu, log_var)
-            + 0.5 * (mu - mu**2).sum(1),
-        }
-        if said := recognised(student.call(name, mu, log_var), known):
-            return problem + said
         if compare(mu, nothing, "") is None:
             return f"{problem} Where all variances are 1 it is right: look at what `log_var` does."
         if compare(nothing, log_var, "") is None:
@@ -107,7 +88,11 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         mu, log_var = draw.normal(2, 3, 5), draw.normal(2, 3, 5)
         return compare(mu, log_var, "for inputs of shape (2, 3, 5) the divergence")
 
-    yield from (shape, value, gradient, extremes, leading)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return works_on_gpu(student, name, mu, log_var)
+
+    yield from (shape, value, gradient, extremes, leading, gpu)
 
 
 def kl_monte_carlo(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -199,7 +184,13 @@ def kl_monte_carlo(student: Student, draw: Draw) -> Iterator[Criterion]:
             "the estimate",
         )
 
-    yield from (shape, mean, spread, generator)
+    @criterion("on a GPU, too", 0.5)
+    def gpu() -> str | None:
+        return works_on_gpu(student, name, mu, log_var, 7) or works_on_gpu(
+            student, name, mu, log_var, 7, generator=Seed(1)
+        )
+
+    yield from (shape, mean, spread, generator, gpu)
 
 
 def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -244,20 +235,9 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             f"{float(g):.3g} where `log_var` is {float(lv):g}"
             for g, lv in zip(got, log_vars[0], strict=True)
         )
-        log_var = log_vars[0].double()
-        known = {
-            "That is the variance: how does one come from it to a standard deviation?": (
-                log_var.exp()
-            ),
-            "That is the variance, squared.": (2 * log_var).exp(),
-            "That is the size of `log_var` itself: its logarithm was not undone.": log_var.abs(),
-            "That is half the variance: a half of the exponential is not the exponential of a "
-            "half.": log_var.exp() / 2,
-        }
         return (
-            f"The standard deviation of `z` around `mu` is {seen}."
-            f"{recognised(got, known, rtol=limit)} What does `log_var` hold, and what has to be "
-            "multiplied with the noise?"
+            f"The standard deviation of `z` around `mu` is {seen}. What does `log_var` hold, and "
+            "what has to be multiplied with the noise?"
         )
 
     @criterion("fresh normal noise for every entry and every call", 0.75)
@@ -276,12 +256,6 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
         weights = draw.normal(3, 5)
         found = student.gradients(name, mu, log_var, wrt=(0, 1), cotangent=weights, seed=seed)
         to_mu, to_log_var = found.inputs
-        if isinstance(to_mu, Tensor) and not bool(to_mu.any()):
-            return (
-                "The gradient with respect to `mu` is zero everywhere: a draw like "
-                "`torch.normal(mu, std)` has no path back to `mu`. Draw the noise alone, and make "
-                "`z` from it by arithmetic."
-            )
         # z = mu + std * noise, and std depends on log_var: whatever the noise was.
         return expect.gradient(to_mu, weights, "`mu`") or expect.gradient(
             to_log_var, weights * (found.output - mu) / 2, "`log_var`", rtol=1e-3, atol=1e-4
@@ -294,7 +268,13 @@ def reparameterize(student: Student, draw: Draw) -> Iterator[Criterion]:
             "`z`",
         )
 
-    yield from (shape, moments, noise, gradient, generator)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return works_on_gpu(student, name, mu, log_var) or works_on_gpu(
+            student, name, mu, log_var, generator=Seed(1)
+        )
+
+    yield from (shape, moments, noise, gradient, generator, gpu)
 
 
 def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -327,39 +307,26 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
     def nll() -> str | None:
         want = reference().call(name, x, x_hat, mu, log_var)["nll"]
         got = ask()["nll"]
-        problem = expect.close(got, want, '"nll"', sizes=sizes)
-        if problem is None:
-            if other := expect.close(ask(beta=3.7)["nll"], want, '"nll", for a beta other than 1,'):
-                return other
-            for size in ((7,), (2, 3)):  # images need not have three dimensions
-                inputs = draw.uniform(3, *size), draw.normal(3, *size), mu, log_var
-                what = f"images of shape {(3, *size)}"
-                try:
-                    other = student.call(name, *inputs)["nll"]
-                except StudentError as error:
-                    if error.kind != "error" or not error.where:
-                        raise
-                    return (
-                        f"{expect.upper(what)} stop it with {error.type}: the docstring allows "
-                        "images with any number of dimensions, so which dimensions are fixed here?"
-                    )
-                want = reference().call(name, *inputs)["nll"]
-                if problem := expect.close(other, want, f'"nll", for {what},'):
-                    return problem
-            return None
-        if isinstance(got, Tensor) and expect.alike(got, want - want.mean() + got.double().mean()):
-            return (
-                f"{problem} A log-density has a constant in it that does not depend on the image."
-            )
-        squares = (x - x_hat).square().flatten(1)
-        constant = squares.shape[1] * math.log(2 * math.pi) / 2
-        known = {
-            "It is the squared error, whole and without the constant.": squares.sum(1),
-            "The squared error counts twice as much in it as it should.": squares.sum(1) + constant,
-            "It is half the squared error, as a mean over the pixels.": squares.mean(1) / 2,
-            "It is the mean squared error of each image.": squares.mean(1),
-        }
-        return problem + recognised(got, known)
+        if problem := expect.close(got, want, '"nll"', sizes=sizes) or expect.close(
+            ask(beta=3.7)["nll"], want, '"nll", for a beta other than 1,'
+        ):
+            return problem
+        for size in ((7,), (2, 3)):  # images need not have three dimensions
+            inputs = draw.uniform(3, *size), draw.normal(3, *size), mu, log_var
+            what = f"images of shape {(3, *size)}"
+            try:
+                other = student.call(name, *inputs)["nll"]
+            except StudentError as error:
+                if error.kind != "error" or not error.where:
+                    raise
+                return (
+                    f"{expect.upper(what)} stop it with {error.type}: the docstring allows images "
+                    "with any number of dimensions, so which dimensions are fixed here?"
+                )
+            want = reference().call(name, *inputs)["nll"]
+            if problem := expect.close(other, want, f'"nll", for {what},'):
+                return problem
+        return None
 
     @criterion("the divergence, unweighted", 0.5)
     def divergence() -> str | None:
@@ -378,7 +345,7 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return problem
             weight = 1.0 if beta is None else beta
             if not expect.alike(terms["loss"], terms["nll"] + weight * terms["kl"], atol=1e-3):
-                return _explain_loss({b: ask(b) for b in (0.0, 1.0, 3.7)}, beta)
+                return _explain_loss(ask(0.0), ask(1.0), beta)
         return None
 
     @criterion("gradients of the loss", 0.5)
@@ -395,7 +362,11 @@ def elbo(student: Student, draw: Draw) -> Iterator[Criterion]:
             if got is None or not bool(got.any())
         )
 
-    yield from (shape, nll, divergence, loss, gradient)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return works_on_gpu(student, name, x, x_hat, mu, log_var)
+
+    yield from (shape, nll, divergence, loss, gradient, gpu)
 
 
 def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -433,13 +404,7 @@ def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
             if problem := expect.close(
                 got, want, f"with one pixel and noise of variance {variance:g}, the bound"
             ):
-                known = {
-                    "The variance of the noise is used as a standard deviation.": right(
-                        *inputs, noise_var=variance**2
-                    ),
-                    "The variance of the noise plays no part in it.": right(*inputs),
-                }
-                return problem + recognised(got, known)
+                return problem
         return None
 
     @criterion("a posterior whose mean is not the prior's", 0.5)
@@ -450,11 +415,6 @@ def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
         # the divergence alone.
         got = ask(*one, mu, prior) - ask(*one, prior, prior)
         want = right(*one, mu, prior) - right(*one, prior, prior)
-        if expect.alike(got, -want, rtol=1e-3):
-            return (
-                "The farther a posterior lies from the prior, the larger the bound becomes: what a "
-                "code gives away is rewarded, and should be charged for."
-            )
         return expect.close(
             got,
             want,
@@ -479,13 +439,7 @@ def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
             rtol=1e-3,
             atol=1e-3,
         ):
-            known = {
-                "`log_var` is taken for the logarithm of a standard deviation.": (
-                    right(*one, prior, 2 * log_var) - plain
-                ).abs(),
-                "The divergence does not come in at all.": torch.zeros(3),
-            }
-            return problem + recognised(got, known, atol=1e-3)
+            return problem
         together = draw.uniform(3, 2, 5), draw.normal(3, 2, 5), draw.normal(3, 4), log_var
         got, want = (side(*together, noise_var=0.3) for side in (ask, right))
         # A fault that another criterion has told must not cost points here as well.
@@ -556,7 +510,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
 
     @criterion("forward decodes a draw from the posterior", 1.25)
     def sampling() -> str | None:
-        return _follows_posterior(build(3), images, draw, student.define(FIT)["fit"])
+        return converged(student, SCATTER, draw)
 
     @criterion("randomness: fresh at each call, and decided by the generator", 0.5)
     def randomness() -> str | None:
@@ -579,9 +533,23 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
 
     @criterion("gradients reach every parameter", 0.75)
     def gradients() -> str | None:
-        return reaches_every_parameter(build(), images, seed=seed)
+        # Through the image alone: mu and log_var also stand beside it in the result.
+        through = [torch.ones_like(images), None, None]
+        return reaches_every_parameter(build(), images, seed=seed, cotangent=through)
 
-    yield from (shapes, size, posterior, sampling, randomness, reconstruct, sample, gradients)
+    @criterion("on a GPU, too", 0.5)
+    def gpu() -> str | None:
+        vae = build()
+        return (
+            works_on_gpu(student, vae.ref, images, backward=True)
+            or works_on_gpu(student, vae.ref, images, generator=Seed(1))
+            or works_on_gpu(student, (vae.ref, "reconstruct"), images)
+            or works_on_gpu(student, (vae.ref, "sample"), 2)
+            or works_on_gpu(student, (vae.ref, "sample"), 2, generator=Seed(1))
+        )
+
+    # What takes long comes last: a known mistake that differs before it need not be put through it.
+    yield from (shapes, size, posterior, randomness, reconstruct, sample, gradients, gpu, sampling)
 
 
 TINY_VAE = '''
@@ -590,7 +558,10 @@ from torch import nn
 
 
 class TinyVAE(nn.Module):
-    """Linear maps to mu, log_var and back, with z = mu: nothing in it is random."""
+    """Linear maps to mu, log_var and back, with z = mu: nothing in it is random.
+
+    In evaluation mode its images are half as bright.
+    """
 
     def __init__(self, size, latent_dim):
         super().__init__()
@@ -599,11 +570,16 @@ class TinyVAE(nn.Module):
 
     def forward(self, x, generator=None):
         mu, log_var = self.to_posterior(x.flatten(1)).chunk(2, dim=1)
-        return self.to_image(mu).view_as(x), mu, log_var
+        brightness = 1.0 if self.training else 0.5
+        return brightness * self.to_image(mu).view_as(x), mu, log_var
 
 
 def terms_with(beta):
     return lambda model, x: vae_terms(model, x, beta)
+
+
+def the_same(loader):
+    return loader
 '''
 
 
@@ -681,7 +657,12 @@ def training(student: Student, draw: Draw) -> Iterator[Criterion]:
             want, _ = expected([beta] * 3, beta)
         return _compare_histories(got, want)
 
-    yield from (history, constant, warm_up, values)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        bench = _VAEBench(student, images, held_out, seed)
+        return works_on_gpu(student, "train_vae", *bench.arguments, 2)
+
+    yield from (history, constant, warm_up, values, gpu)
 
 
 def effective_beta(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -697,22 +678,7 @@ def effective_beta(student: Student, draw: Draw) -> Iterator[Criterion]:
             kind = expect.describe(got[0])
             return f"{expect.upper(what)} the result is {kind}, where a number was expected."
         numbers = torch.tensor([expect.as_number(value) for value in got], dtype=torch.double)
-        problem = expect.close(numbers, torch.tensor(want, dtype=torch.double), f"{what} beta")
-        if problem is None:
-            return None
-        weights, pixels = torch.tensor(cases, dtype=torch.double).T
-
-        def as_steep_as(values: Tensor) -> Tensor:
-            """In proportion: what is told is what the pixels do, whatever the constant factor."""
-            return values * (numbers / values).median()
-
-        known = {
-            "It looks as if the number of pixels divided, where it should multiply.": as_steep_as(
-                weights / pixels
-            ),
-            "It is the same whatever the number of pixels.": as_steep_as(weights),
-        }
-        return problem + recognised(numbers, known)
+        return expect.close(numbers, torch.tensor(want, dtype=torch.double), f"{what} beta")
 
     @criterion("a squared error", 1)
     def squared() -> str | None:
@@ -760,21 +726,7 @@ def active_units(student: Student, draw: Draw) -> Iterator[Criterion]:
         if value == want:
             return None
         side = "more" if value > want else "fewer"
-        threshold = settings.get("threshold", 0.01)
-        known = {
-            "So many have a standard deviation above the threshold: is it meant for that?": float(
-                (mu.std(0) > threshold).sum()
-            ),
-            "That counts images, and not latent dimensions.": float((mu.var(1) > threshold).sum()),
-            "So many have means far from zero: it is whether they move that counts.": float(
-                (mu.square().mean(0) > threshold).sum()
-            ),
-            "These are the silent ones.": float((mu.var(0) <= threshold).sum()),
-            "That is a share, and not a count.": want / mu.shape[1],
-        }
-        return f"{what} {value:g} units are counted: {side} than there are." + recognised(
-            value, known
-        )
+        return f"{what} {value:g} units are counted: {side} than there are."
 
     # Variances stay clear of the threshold, so that dividing by N or by N - 1 is all the same.
     @criterion("the count, with the usual threshold", 3)
@@ -833,8 +785,6 @@ def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
                 return problem
             if got.ndim != 2 or len(got) < 2 or got.shape[1] != 5:
                 return "Without a row for each frame there are no ends to look at."
-            if expect.alike(got[0], end) and expect.alike(got[-1], start):
-                return "The line runs backwards, from the end to the start."
             for row, want, what in ((0, start, "first"), (-1, end, "last")):
                 if not expect.alike(got[row], want):
                     return f"With {frames} frames, the {what} one is not the code it should be."
@@ -855,23 +805,24 @@ def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
             return "The frames do not lie on the line from the start to the end."
         return None
 
-    yield from (shape, ends, steps)
+    @criterion("on a GPU, too", 0.5)
+    def gpu() -> str | None:
+        return works_on_gpu(student, name, start, end, 7)
+
+    yield from (shape, ends, steps, gpu)
 
 
-def _explain_loss(terms: dict[float, dict[str, Tensor]], beta: float | None) -> str:
-    """How the loss depends on beta, in words."""
-    slope = (terms[1.0]["loss"] - terms[0.0]["loss"]).double()
-    divergence = terms[1.0]["kl"].double()
+def _explain_loss(without: dict[str, Tensor], at_one: dict[str, Tensor], beta: float | None) -> str:
+    """How the loss depends on beta, in words.
+
+    Args:
+        without, at_one: the terms for a beta of 0 and of 1.
+        beta: where the loss is wrong.
+    """
+    slope = (at_one["loss"] - without["loss"]).double()
+    divergence = at_one["kl"].double()
     where = "At the default beta" if beta is None else f"At beta = {beta:g}"
     problem = f'{where}, "loss" does not fit together with "nll", "kl" and beta.'
-    if expect.alike(terms[0.0]["loss"], terms[3.7]["loss"], atol=1e-4):
-        return f"{problem} It is the same whatever beta is."
-    if expect.alike(slope, -divergence, atol=1e-3):
-        return (
-            f"{problem} A larger divergence makes it smaller: what should training do with the KL?"
-        )
-    if expect.alike(slope, terms[1.0]["nll"].double(), atol=1e-3):
-        return f'{problem} It is "nll" that beta multiplies.'
     ratio = float((slope / divergence).median())
     if expect.alike(slope, ratio * divergence, atol=1e-3) and abs(ratio - 1) > 1e-3:
         return f'{problem} When beta grows by 1 it grows by {ratio:.3g} times "kl".'
@@ -916,22 +867,23 @@ def _warm(vae: Module, draw: Draw, latent_dim: int) -> None:
     vae.eval()
 
 
-def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str | None:
-    """What forward decodes is distributed as `decode` of draws from N(mu, exp(log_var)).
+def _scatter_of_passes(student: Student, images: Tensor, draw: Draw) -> tuple[float, str]:
+    """How many times too much or too little that scatters which forward passes decode.
 
-    At first all variances are near one, where a standard deviation cannot be told from a variance.
-    So the encoder is first taught very different ones. Then images of many forward passes are
-    compared with `decode` of codes that the judge draws from the mu and log_var that `encode`
-    gives.
+    It should be distributed as `decode` of draws from N(mu, exp(log_var)). At first all variances
+    are near one, where a standard deviation cannot be told from a variance. So the encoder is first
+    taught very different ones. Then images of many forward passes are compared with `decode` of
+    codes that the judge draws from the mu and log_var that `encode` gives.
     """
     passes, copies = 5, 30  # all at once, their graph would take a hundred megabytes
+    vae, fit = Module.build(student, "VAE", 3, seed=draw.seed()), student.define(FIT)["fit"]
     _warm(vae, draw, 3)
     mu = draw.normal(4, 3)
     log_var = torch.tensor([-5.0, -2.5, 0.0, 2.0])[:, None].expand(4, 3)
-    vae.student.call(fit, vae.ref, "encode", images, [mu, log_var], steps=40, lr=3e-3)
+    student.call(fit, vae.ref, "encode", images, [mu, log_var], steps=40, lr=3e-3)
     encoded = vae.call("encode", images)
     if problem := _is_posterior(encoded, 4, 3, "what `encode` gives"):
-        return problem
+        raise unfit(problem)
     mu, log_var = encoded
     batch = images.repeat(copies, 1, 1, 1)
     x_hat = torch.cat(
@@ -946,12 +898,11 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
     got, want = (_scatter(side.view(-1, *images.shape), centre) for side in (x_hat, right))
     ratio = got / want
     if float(ratio.max()) < 1e-6:
-        return "In a forward pass `x_hat` is always the same: nothing is drawn from the posterior."
-    # In 200 runs of the reference the ratios stayed within 0.75 and 1.32 (their logarithm has a
-    # standard deviation of 0.1: the limits are 7 of them away). A variance in place of a standard
-    # deviation makes it 1/100 at log_var = -5, and noise that ignores log_var makes it 100.
-    if bool(((ratio > 0.5) & (ratio < 2.0)).all()):
-        return None
+        raise unfit(
+            "In a forward pass `x_hat` is always the same: nothing is drawn from the posterior."
+        )
+    # A variance in place of a standard deviation makes the ratio 1/100 at log_var = -5, and noise
+    # that ignores log_var makes it 100.
     order = log_var.mean(1).argsort()
     seen = ", ".join(
         f"{_plainly(float(ratio[i]))} where `log_var` is about {float(log_var[i].mean()):.1f}"
@@ -967,7 +918,7 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
         ),
     }
     far = (level.abs() > 1.5).nonzero().flatten()  # near zero the three are hardly to be told apart
-    return (
+    return float(torch.maximum(ratio, 1 / ratio).max()), (
         "Over many forward passes, `x_hat` does not scatter as it does for codes drawn from the "
         f"posterior. Its variance is that of right draws times {seen}."
         + recognised(
@@ -977,6 +928,15 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
             atol=0.9,
         )
     )
+
+
+SCATTER = Convergence(
+    "ps2_model",
+    "variance of what forward passes decode, too large or too small by a factor of",
+    threshold=2.0,
+    images=lambda draw: draw.images(4),
+    measure=_scatter_of_passes,
+)
 
 
 def _plainly(ratio: float) -> str:
@@ -1054,11 +1014,15 @@ class _VAEBench:
         self.student = student
         self.probe = student.define(TINY_VAE, vae_terms=student.ref("vae_terms"))
         self.model = Module.build(student, self.probe["TinyVAE"], 8, 3, seed=seed)
+        # One loader for all epochs, in another order in each: batches that were kept from the first
+        # epoch are not those of the second.
+        shuffled = Loader(images, torch.zeros(len(images)), batch_size=4, shuffle=True, seed=seed)
         self.loaders = (
-            Loader(images, torch.zeros(len(images)), batch_size=4),
+            student.call(self.probe["the_same"], shuffled, keep=True),
             Loader(held_out, torch.zeros(len(held_out)), batch_size=4),
         )
         self.optimizer = self.model.optimizer("Adam", lr=0.02)
+        self.model.eval()  # as it may come; training is for whoever trains to turn on
 
     @property
     def arguments(self) -> tuple:
@@ -1109,7 +1073,8 @@ def _explain_weights(got: dict, want: dict, weights: list[float], beta: float) -
     if all(abs(u - w) < 1e-3 for u, w in zip(used, weights, strict=True)):
         return (
             f"{problem} The weight of the KL is right in every epoch. Does the loop train on the "
-            "training images only, once in an epoch, with the model and optimiser it was given?"
+            "training images only, once in an epoch and as the loader gives them, in training "
+            "mode, with the model and optimiser it was given?"
         )
     shares = ", ".join(f"{u / beta:.2g}" for u in used)
     return f"{problem} From epoch 0 on, the weight of the KL in training was {shares} times beta."

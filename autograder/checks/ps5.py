@@ -12,6 +12,8 @@ from autograder import expect
 from autograder.checks import reference
 from autograder.checks.common import (
     FIT,
+    Convergence,
+    converged,
     draws_afresh,
     has_size,
     is_nonlinear,
@@ -21,10 +23,11 @@ from autograder.checks.common import (
     reaches_every_parameter,
     reconstructs,
     uses_generator,
+    works_on_gpu,
 )
 from autograder.criterion import Criterion, criterion
 from autograder.draw import Draw
-from autograder.student import Module, Ref, Student, StudentError, unfit
+from autograder.student import Module, Ref, Seed, Student, StudentError, unfit
 
 PER_IMAGE = "one number for each image"
 
@@ -181,7 +184,7 @@ def encoder(student: Student, draw: Draw) -> Iterator[Criterion]:
             for part, name in enumerate(("`mu`", "`var`"))
         )
 
-    @criterion("gradients reach every parameter", 0.5)
+    @criterion("gradients reach every parameter", 0.25)
     def gradients() -> str | None:
         return reaches_every_parameter(build(5), _faces(draw, 3))
 
@@ -200,7 +203,11 @@ def encoder(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         )
 
-    yield from (shapes, size, variance, means, apart, gradients, refusal)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return works_on_gpu(student, build(5).ref, _faces(draw, 2), backward=True)
+
+    yield from (shapes, size, variance, means, apart, gradients, refusal, gpu)
 
 
 def decoder(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -302,7 +309,7 @@ def log_likelihood(student: Student, draw: Draw) -> Iterator[Criterion]:
             for batch, what in ((3, "the log-likelihood"), (1, "that of a batch of one"))
         )
 
-    @criterion("the value, for several variances", 1.75)
+    @criterion("the value, for several variances", 1.5)
     def value() -> str | None:
         for var in (0.1, 1.0, 0.37, 4.0):
             what = f"for a variance of {var:g}, the log-likelihood"
@@ -342,7 +349,14 @@ def log_likelihood(student: Student, draw: Draw) -> Iterator[Criterion]:
             or compare(x, mean, 1e6, what="for a huge variance, it")
         )
 
-    yield from (shape, value, tensors, gradient, extremes)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return expect.first(
+            works_on_gpu(student, name, x, mean, var, backward=True)
+            for var in (0.3, draw.uniform(3, 2, 4, 7, low=0.2, high=2.0))
+        )
+
+    yield from (shape, value, tensors, gradient, extremes, gpu)
 
 
 def sample(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -386,14 +400,10 @@ def sample(student: Student, draw: Draw) -> Iterator[Criterion]:
             f"{float(g):.3g} where `var` is {float(v):g}"
             for g, v in zip(got, vars_[0], strict=True)
         )
-        hint = ""
-        if expect.alike(got, want**2, rtol=0.15):
-            hint = " The noise is multiplied by the variance itself."
-        elif float(got.max() / got.min()) < 1.2:
-            hint = " It does not depend on `var`."
+        hint = " It does not depend on `var`." if float(got.max() / got.min()) < 1.2 else ""
         return f"The standard deviation of the draw is {seen}.{hint} What does `var` hold?"
 
-    @criterion("fresh normal noise for every entry and every call", 0.5)
+    @criterion("fresh normal noise for every entry and every call", 0.25)
     def noise() -> str | None:
         error = noise_of("the draw")
         return draws_afresh(
@@ -417,7 +427,14 @@ def sample(student: Student, draw: Draw) -> Iterator[Criterion]:
             "the draw",
         )
 
-    yield from (shape, moments, noise, gradient, generator)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return expect.first(
+            works_on_gpu(student, name, mean, spread, source, backward=True)
+            for spread, source in ((var, None), (0.3, Seed(1)))
+        )
+
+    yield from (shape, moments, noise, gradient, generator, gpu)
 
 
 def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -445,19 +462,15 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         if problem is None:
             return compare(zeros, ones, "the divergence of the prior from itself")
         got = student.call(name, mu, var)
-        for other, words in (
-            ("gaussian_kl", "the logarithm of a variance"),
-            ("gaussian_kl_from_std", "a standard deviation"),
-        ):
-            if expect.alike(got, reference().call(other, mu, var), rtol=1e-3):
-                return f"{problem} It is what it would be if `var` held {words}."
+        if expect.alike(got, reference().call("gaussian_kl_from_std", mu, var), rtol=1e-3):
+            return f"{problem} It is what it would be if `var` held a standard deviation."
         if compare(mu, ones) is None:
             return f"{problem} Where all variances are 1 it is right: look at what `var` does."
         if compare(zeros, var) is None:
             return f"{problem} Where all means are 0 it is right: look at what `mu` does."
         return problem
 
-    @criterion("gradients with respect to mu and var", 0.5)
+    @criterion("gradients with respect to mu and var", 0.25)
     def gradient() -> str | None:
         got = student.gradients(name, mu, var, wrt=(0, 1), cotangent=weights).inputs
         want = weights[:, None] * mu, weights[:, None] * (1 - 1 / var) / 2
@@ -480,7 +493,11 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         mu, var = draw.normal(2, 3, 5), draw.uniform(2, 3, 5, low=0.1, high=4.0)
         return compare(mu, var, "for inputs of shape (2, 3, 5) it")
 
-    yield from (shape, value, gradient, extremes, leading)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        return works_on_gpu(student, name, mu, var, backward=True)
+
+    yield from (shape, value, gradient, extremes, leading, gpu)
 
 
 # ---- the model ---------------------------------------------------------------------------------
@@ -504,7 +521,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
     def build(latent_dim: int = 5, **settings) -> Module:
         return Module.build(student, "FaceVAE", latent_dim, seed=seed, **settings)
 
-    @criterion("encode, decode and forward, for a single image too", 0.75)
+    @criterion("encode, decode and forward, for a single image too", 0.5)
     def shapes() -> str | None:
         vae = build()
         for batch in (4, 1):
@@ -566,7 +583,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
 
     @criterion("forward decodes a draw from the posterior", 1)
     def sampling() -> str | None:
-        return _follows_posterior(build(3), images, draw, student.define(FIT)["fit"])
+        return converged(student, SCATTER, draw)
 
     @criterion("randomness: fresh at each call, and decided by the generator", 0.5)
     def randomness() -> str | None:
@@ -595,9 +612,23 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
 
     @criterion("gradients reach every parameter", 0.25)
     def gradients() -> str | None:
-        return reaches_every_parameter(build(), images, seed=seed)
+        # Through the image alone: mu and var also stand beside it in the result.
+        through = [torch.ones_like(images), None, None]
+        return reaches_every_parameter(build(), images, seed=seed, cotangent=through)
 
-    yield from (shapes, sizes, observation, sampling, randomness, reconstruct, sample, gradients)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        vae, x = build(), images[:2]
+        return (
+            works_on_gpu(student, vae.ref, x, Seed(1), backward=True)
+            or works_on_gpu(student, (vae.ref, "reconstruct"), x)
+            or works_on_gpu(student, (vae.ref, "sample"), 2, Seed(1), noisy=True)
+            or works_on_gpu(student, (vae.ref, "sample"), 2)
+        )
+
+    # What takes long comes last: a known mistake that differs before it need not be put through it.
+    yield from (shapes, sizes, observation, randomness)
+    yield from (reconstruct, sample, gradients, gpu, sampling)
 
 
 # ---- checkpoints -------------------------------------------------------------------------------
@@ -606,9 +637,28 @@ RUNS = '''
 import contextlib
 import os
 import tempfile
+from pathlib import Path
 
 import torch
 from torch import nn
+
+
+def with_any_path(function):
+    """The function, given a `Path` or else a string: that it takes both is asked apart."""
+
+    def call(path, *args):
+        try:
+            return function(Path(path), *args)
+        except (AttributeError, TypeError):
+            with contextlib.suppress(AttributeError, TypeError):
+                return function(str(path), *args)
+            raise
+
+    return call
+
+
+save, restore = with_any_path(save_checkpoint), with_any_path(restore_checkpoint)
+restore_alone = with_any_path(restore_face_vae)
 
 
 class Tiny(nn.Module):
@@ -624,16 +674,16 @@ class Tiny(nn.Module):
         return self.head(torch.tanh(self.body(z)))
 
 
-def start(seed, latent_dim=5, **settings):
+def start(seed, latent_dim=5, device="cpu", **settings):
     torch.manual_seed(seed)
-    model = Tiny(latent_dim, **settings)
+    model = Tiny(latent_dim, **settings).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    return model, optimizer, torch.Generator().manual_seed(seed)
+    return model, optimizer, torch.Generator(device).manual_seed(seed)
 
 
 def go(model, optimizer, generator, steps):
     for _ in range(steps):
-        z = torch.randn(6, model.latent_dim, generator=generator)
+        z = torch.randn(6, model.latent_dim, generator=generator, device=generator.device)
         loss = (model(z) - z[:, :4]).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -642,6 +692,12 @@ def go(model, optimizer, generator, steps):
 
 def weights(model):
     return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def counted(result):
+    """The epoch and the history that restoring gave; twice None if it gave something else."""
+    fits = isinstance(result, tuple | list) and len(result) == 2
+    return result if fits else (None, None)
 
 
 HISTORY = {"train": [{"loss": 3.25, "kl": 0.5}, {"loss": 2.5, "kl": 0.75}], "held_out": []}
@@ -674,11 +730,9 @@ def stopped(seed, before, after, lose=(), inside=""):
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, inside, "run.pt")
-            save_checkpoint(path, model, optimizer, 2, HISTORY, generator)
+            save(path, model, optimizer, 2, HISTORY, generator)
             model = optimizer = generator = None
-            result = restore_checkpoint(path, other, other_optimizer, other_generator)
-        if isinstance(result, tuple | list) and len(result) == 2:
-            epoch, history = result
+            epoch, history = counted(restore(path, other, other_optimizer, other_generator))
     restored = weights(other)
     go(other, other_optimizer, other_generator, after)
     return {
@@ -690,15 +744,36 @@ def stopped(seed, before, after, lose=(), inside=""):
     }
 
 
+def under_a_name(seed, is_string):
+    """Save and restore under a name that is a string, or a `Path`. How many epochs come back?"""
+    model, optimizer, generator = start(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = (str if is_string else Path)(os.path.join(folder, "run.pt"))
+        save_checkpoint(path, model, optimizer, 2, HISTORY, generator)
+        return counted(restore_checkpoint(path, *start(seed + 1)))[0]
+
+
+def on_a_gpu(seed):
+    """What `stopped` does, on a GPU: it comes to its end, or does not."""
+    model, optimizer, generator = start(seed, device="cuda")
+    go(model, optimizer, generator, 1)
+    other = start(seed + 1, device="cuda")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "run.pt")
+        save(path, model, optimizer, 2, HISTORY, generator)
+        restore(path, *other)
+    go(*other, 1)
+
+
 def on_own_generator(seed, other):
     """Without a generator: what PyTorch's own draws after saving, and again after restoring."""
     model, optimizer, _ = start(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.pt")
-        save_checkpoint(path, model, optimizer, 1, {})
+        save(path, model, optimizer, 1, {})
         first = torch.rand(4)
         torch.manual_seed(other)
-        restore_checkpoint(path, model, optimizer)
+        restore(path, model, optimizer)
         return first, torch.rand(4)
 
 
@@ -721,11 +796,11 @@ def from_gpu(seed, make=None):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.pt")
         with lying_on_a_gpu():
-            save_checkpoint(path, model, optimizer, 1, {}, generator)
+            save(path, model, optimizer, 1, {}, generator)
         if make is not None:
-            return weights(model), weights(restore_face_vae(path))
+            return weights(model), weights(restore_alone(path))
         other, other_optimizer, other_generator = start(seed + 1)
-        restore_checkpoint(path, other, other_optimizer, other_generator)
+        restore(path, other, other_optimizer, other_generator)
         return weights(model), weights(other)
 
 
@@ -747,18 +822,18 @@ def cut_short(seed):
     model, optimizer, generator = start(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.pt")
-        save_checkpoint(path, model, optimizer, 1, {}, generator)
+        save(path, model, optimizer, 1, {}, generator)
         saved = weights(model)
         go(model, optimizer, generator, 3)
         failed = False
         with disk_full_after(os.path.getsize(path) // 2):
             try:
-                save_checkpoint(path, model, optimizer, 2, {}, generator)
+                save(path, model, optimizer, 2, {}, generator)
             except (OSError, RuntimeError):
                 failed = True
         other, other_optimizer, other_generator = start(seed + 1)
         try:
-            restore_checkpoint(path, other, other_optimizer, other_generator)
+            restore(path, other, other_optimizer, other_generator)
         except Exception:
             return {"failed": failed, "readable": False}
         return {"failed": failed, "readable": True, "saved": saved, "restored": weights(other)}
@@ -781,7 +856,7 @@ def replaced(seed):
 
             return move
 
-        save_checkpoint(path, model, optimizer, 1, {}, generator)
+        save(path, model, optimizer, 1, {}, generator)
         # The old file stays open, so that the new one cannot be given its number.
         with open(path, "rb") as old:
             number = os.fstat(old.fileno()).st_ino
@@ -789,7 +864,7 @@ def replaced(seed):
             try:
                 for name in real:
                     setattr(os, name, watched(name))
-                save_checkpoint(path, model, optimizer, 2, {}, generator)
+                save(path, model, optimizer, 2, {}, generator)
             finally:
                 for name in real:
                     setattr(os, name, real[name])
@@ -805,9 +880,9 @@ def misfit(seed, **settings):
     raised = ""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.pt")
-        save_checkpoint(path, model, optimizer, 1, {}, generator)
+        save(path, model, optimizer, 1, {}, generator)
         try:
-            restore_checkpoint(path, other, other_optimizer, other_generator)
+            restore(path, other, other_optimizer, other_generator)
         except NotImplementedError:
             raise
         except Exception as error:
@@ -819,8 +894,8 @@ def alone(make, latent_dim, channels, var_x):
     model = make(latent_dim, channels, var_x)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.pt")
-        save_checkpoint(path, model, torch.optim.Adam(model.parameters()), 1, {})
-        found = restore_face_vae(path)
+        save(path, model, torch.optim.Adam(model.parameters()), 1, {})
+        found = restore_alone(path)
     settings = {name: float(getattr(found, name)) for name in ("latent_dim", "channels", "var_x")}
     return {"saved": weights(model), "found": weights(found), "settings": settings}
 '''
@@ -830,16 +905,16 @@ def checkpoint(student: Student, draw: Draw) -> Iterator[Criterion]:
     """Saving and restoring, tried on a tiny model that says how it was built."""
     seed = draw.seed() // 2
 
-    def probe() -> dict[str, Ref]:
+    def runs(of: Student) -> dict[str, Ref]:
         names = ("save_checkpoint", "restore_checkpoint", "restore_face_vae")
-        return student.define(RUNS, **{name: student.ref(name) for name in names})
+        return of.define(RUNS, **{name: of.ref(name) for name in names})
 
     def run(name: str, *args, **settings) -> object:
-        return student.call(probe()[name], *args, seed=1, **settings)
+        return student.call(runs(student)[name], *args, seed=1, **settings)
 
-    @criterion("weights, epoch and history come back; a missing folder is made", 0.75)
+    @criterion("weights, epoch and history come back; a missing folder is made", 0.5)
     def comes_back() -> str | None:
-        got = run("stopped", seed, 2, 0, (), "a folder of its own")
+        got = run("stopped", seed, 2, 0, (), "a folder/in another")
         if not expect.alike(got["restored"], got["saved"]):
             return "After restoring, the model has not the weights that it was saved with."
         if got["epoch"] is None:
@@ -854,10 +929,17 @@ def checkpoint(student: Student, draw: Draw) -> Iterator[Criterion]:
             got["history"], want, "The history that is returned is not the one that was saved."
         )
 
-    @criterion("the run goes on as if it had never been stopped", 1)
+    @criterion("a path may be a string, and may be a `Path`", 0.25)
+    def paths() -> str | None:
+        for is_string, kind in ((False, "a `Path`"), (True, "a string")):
+            if expect.as_number(run("under_a_name", seed, is_string)) != 2:
+                return f"Under a name that is {kind}, the run does not come back as it was saved."
+        return None
+
+    @criterion("the run goes on as if it had never been stopped", 0.75)
     def goes_on() -> str | None:
         judge = reference()
-        ours = judge.define(RUNS)
+        ours = runs(judge)
         end = run("stopped", seed, 5, 4)["end"]
         if expect.alike(end, judge.call(ours["uninterrupted"], seed, 5, 4)):
             return _own_generator(run, seed)
@@ -964,7 +1046,13 @@ def checkpoint(student: Student, draw: Draw) -> Iterator[Criterion]:
                 )
         return None
 
-    yield from (comes_back, goes_on, elsewhere, whole, alone, misfit)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        if expect.as_number(run("stopped", seed, 1, 1)["epoch"]) != 2:
+            return "Already on the CPU the run does not come back as it was saved."
+        return works_on_gpu(student, runs(student)["on_a_gpu"], seed)
+
+    yield from (comes_back, paths, goes_on, elsewhere, whole, alone, misfit, gpu)
 
 
 def _is_replaced_at_once(seen: dict) -> str | None:
@@ -1027,10 +1115,26 @@ class ShowCodes(nn.Module):
 
     def forward(self, x, generator=None):
         mu, var = self.encode(x)
-        return self.decode(mu + var.sqrt() * torch.randn(mu.shape)), mu, var
+        return self.decode(mu + var.sqrt() * torch.randn_like(mu)), mu, var
 
     def reconstruct(self, x):
         return self.decode(self.encode(x)[0])
+'''
+
+
+# Nothing is said of where results are to be, so none is given back.
+ON_GPU = '''
+def walk(interpolate_faces, model, x):
+    interpolate_faces(model, x[0], x[1], 5)
+
+
+def find(attribute_direction, codes, has_attribute):
+    attribute_direction(codes, has_attribute)
+
+
+def step(edit_faces, model, x, direction):
+    """The direction stays on the CPU, where codes are collected."""
+    edit_faces(model, x, direction.cpu(), 0.5)
 '''
 
 
@@ -1102,10 +1206,6 @@ def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
             return None
         if expect.alike(inner, right.flip(0)):
             return "The path runs backwards."
-        ends = model.decode(torch.stack([z_start, z_end]))
-        pixels = torch.lerp(ends[0], ends[1], w[..., None, None])
-        if expect.alike(inner, pixels[1:-1], rtol=1e-3):
-            return "The frames are mixtures of two images, pixel by pixel, and not of two codes."
         return "The frames between the ends are not at equal steps between the two codes."
 
     @criterion("nothing random", 0.25)
@@ -1114,11 +1214,10 @@ def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
         return expect.same(
             ask(model, seed=1),
             ask(model, seed=2),
-            "The same two images give other frames at every call: a code is drawn somewhere, where "
-            "the posterior's mean is asked for.",
+            "The same two images give other frames at every call.",
         )
 
-    @criterion("evaluation mode, no gradients, the mode restored", 0.5)
+    @criterion("evaluation mode, no gradients, the mode restored", 0.25)
     def care() -> str | None:
         model = _ShowCodes(student, draw)
         want = ask(model)
@@ -1134,7 +1233,14 @@ def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
             or _holds_no_graph(student, name, model.module.ref, x[0], x[1])
         )
 
-    yield from (shape, ends, steps, certain, care)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        model = _ShowCodes(student, draw)
+        ask(model, 5)  # on the CPU it works
+        probe = student.define(ON_GPU)
+        return works_on_gpu(student, probe["walk"], student.ref(name), model.module.ref, x)
+
+    yield from (shape, ends, steps, certain, care, gpu)
 
 
 def attributes(student: Student, draw: Draw) -> Iterator[Criterion]:
@@ -1156,8 +1262,6 @@ def attributes(student: Student, draw: Draw) -> Iterator[Criterion]:
             return None
         if expect.alike(got, want / want.norm(), rtol=1e-3):
             return "The direction has the length 1: its own length was taken from it."
-        if expect.alike(got, codes[has].mean(0) - codes.mean(0), rtol=1e-3):
-            return f"{problem} Are those with the attribute among those they are compared with?"
         return problem
 
     @criterion("a ValueError where there is nothing to compare", 0.25)
@@ -1170,7 +1274,7 @@ def attributes(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
         )
 
-    @criterion("a step from the posterior's mean, of any strength", 0.75)
+    @criterion("a step from the posterior's mean, of any strength", 0.5)
     def edit() -> str | None:
         model = _ShowCodes(student, draw)
         mu = model.encode(x)
@@ -1180,7 +1284,7 @@ def attributes(student: Student, draw: Draw) -> Iterator[Criterion]:
             if problem := expect.close(got, model.decode(mu + strength * direction), what):
                 again = student.call("edit_faces", model.module.ref, x, direction, strength, seed=2)
                 if not expect.alike(got, again):
-                    return "`edit_faces` gives something else at every call: a code is drawn."
+                    return "`edit_faces` gives something else at every call."
                 if expect.alike(got, model.decode(mu - strength * direction)):
                     return f"{problem} The step goes the other way."
                 if expect.alike(got, model.decode(mu + direction)):
@@ -1209,7 +1313,15 @@ def attributes(student: Student, draw: Draw) -> Iterator[Criterion]:
             or _holds_no_graph(student, "edit_faces", model.module.ref, x, direction)
         )
 
-    yield from (value, refusal, edit, care)
+    @criterion("on a GPU, too", 0.25)
+    def gpu() -> str | None:
+        model = _ShowCodes(student, draw)
+        probe, edit = student.define(ON_GPU), student.ref("edit_faces")
+        return works_on_gpu(student, probe["find"], student.ref(name), codes, has) or works_on_gpu(
+            student, probe["step"], edit, model.module.ref, x, direction
+        )
+
+    yield from (value, refusal, edit, care, gpu)
 
 
 # ---- what they share ---------------------------------------------------------------------------
@@ -1381,7 +1493,6 @@ def _explain_variance(seen: dict[float, tuple[Tensor, Tensor]]) -> str | None:
     if not expect.alike(got, F.softplus(raw), rtol=1e-3, atol=1e-3):
         listed = ", ".join(f"{g:.3g} for {v:g}" for g, v in zip(got, outputs, strict=True))
         for function, words in (
-            (F.softplus(raw / 2), "It is the softplus of HALF of the output: is a half left over?"),
             (raw.exp(), "It is the output's exponential."),
             ((raw / 2).exp(), "It is the exponential of half of the output."),
             (F.relu(raw), "It is cut off at zero."),
@@ -1438,13 +1549,9 @@ def _explain_likelihood(ask: Callable, right: Callable, x: Tensor, mean: Tensor)
     if any(got[v].shape != want[v].shape for v in got):
         return ""
     if expect.alike(got[0.25], got[4.0]):
-        return " It is the same whatever the variance is: is a number fixed somewhere?"
-    if all(expect.alike(got[v], right(x, mean, v**2).double(), rtol=1e-3) for v in got):
-        return " It is what it would be if `var` held a standard deviation."
+        return " It is the same whatever the variance is."
     if all(expect.alike(got[v], right(x, mean, v**0.5).double(), rtol=1e-3) for v in got):
         return " It is what it would be for the root of the variance."
-    if all(expect.alike(got[v], want[v].abs(), rtol=1e-3) for v in got):
-        return " It is never negative: a logarithm may be."
     distance = all(expect.alike(got[v] - centre[v], want[v] - middle[v], rtol=1e-3) for v in got)
     constant = all(expect.alike(centre[v], middle[v], rtol=1e-3) for v in got)
     if distance and expect.alike(centre[1.0], middle[1.0], rtol=1e-3):
@@ -1487,18 +1594,9 @@ def _noise_has(vae: Module, var_x: float, seed: int) -> str | None:
     # 12,288 numbers an image: the standard error of a variance is 1.3 %.
     got, own = float(noisy.var(1).mean()), float(means.var(1).mean())
     if abs(got / (var_x + own) - 1) > 0.08:
-        hint = ""
-        for noise, words in (
-            (var_x**2, "It is the standard deviation that the noise must be multiplied by."),
-            (0.1, "It is 0.1, whatever the model was built with."),
-            (0.0, "It is the mean image, without any noise."),
-        ):
-            if abs(got / (noise + own) - 1) < 0.08:
-                hint = f" {words}"
-                break
         return (
             f"With var_x = {var_x:g}, the pixels of a noisy sample scatter with a variance of "
-            f"{got:.3g}.{hint}"
+            f"{got:.3g}, of which {own:.3g} is the mean image's."
         )
     correlation = float(torch.corrcoef(noisy - noisy.mean(1, keepdim=True))[0, 1])
     if correlation > 0.5 + own / (own + var_x):
@@ -1506,20 +1604,23 @@ def _noise_has(vae: Module, var_x: float, seed: int) -> str | None:
     return None
 
 
-def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str | None:
-    """What forward decodes is distributed as `decode` of draws from N(mu, var).
+def _scatter_of_passes(student: Student, images: Tensor, draw: Draw) -> tuple[float, str]:
+    """How many times too much or too little that scatters which forward passes decode.
 
-    At first all variances are near 0.69, where a standard deviation is hard to tell from a
-    variance. So the encoder is first taught very different ones.
+    It should be distributed as `decode` of draws from N(mu, var). At first all variances are near
+    0.69, where a standard deviation is hard to tell from a variance. So the encoder is first taught
+    very different ones.
     """
     copies = 40
+    vae, fit = Module.build(student, "FaceVAE", 3, seed=draw.seed()), student.define(FIT)["fit"]
     mu = draw.normal(4, 3)
     var = torch.tensor([0.02, 0.2, 1.0, 4.0])[:, None].expand(4, 3)
-    vae.student.call(fit, vae.ref, "encode", images, [mu, var], steps=40, lr=3e-3)
+    # In greater steps one encoder in ten dies and gives all images the same variance.
+    student.call(fit, vae.ref, "encode", images, [mu, var], steps=80, lr=1e-3)
     vae.eval()
     encoded = vae.call("encode", images)
     if problem := _is_posterior(encoded, 4, 3, "what `encode` gives"):
-        return problem
+        raise unfit(problem)
     mu, var = encoded
     batch = images.repeat(copies, 1, 1, 1)
     x_hat = expect.needed(_outputs(vae, batch, seed=draw.seed())[0], batch.shape, "`x_hat`")
@@ -1533,20 +1634,27 @@ def _follows_posterior(vae: Module, images: Tensor, draw: Draw, fit: Ref) -> str
     )
     ratio = got / want
     if float(ratio.max()) < 1e-6:
-        return "In a forward pass `x_hat` is always the same: nothing is drawn from the posterior."
-    # In 50 runs of the reference the ratios stayed within 0.55 and 1.61 (their logarithm has a
-    # standard deviation of at most 0.22: the limits are 5 of them away). A variance in place of a
-    # standard deviation makes it 1/50 where var is 0.02.
-    if bool(((ratio > 1 / 3) & (ratio < 3)).all()):
-        return None
+        raise unfit(
+            "In a forward pass `x_hat` is always the same: nothing is drawn from the posterior."
+        )
+    # A variance in place of a standard deviation makes the ratio 1/50 where var is 0.02.
     seen = ", ".join(
         f"{float(ratio[i]):.2g} where `var` is about {float(var[i].mean()):.2g}"
         for i in var.mean(1).argsort()
     )
-    return (
+    return float(torch.maximum(ratio, 1 / ratio).max()), (
         "Over many forward passes, `x_hat` does not scatter as it does for codes drawn from the "
         f"posterior. Its variance is that of right draws times {seen}."
     )
+
+
+SCATTER = Convergence(
+    "ps5_model",
+    "variance of what forward passes decode, too large or too small by a factor of",
+    threshold=3.0,
+    images=lambda draw: _faces(draw, 4),
+    measure=_scatter_of_passes,
+)
 
 
 def _samples_prior(vae: Module, draw: Draw) -> str | None:

@@ -223,15 +223,16 @@ KNOWN: tuple[Misconception, ...] = (
         "ps1_encoder",
         "padding in every convolution",
         swapped(ENCODER, ("3, stride=2)", "3, stride=2, padding=1)")),
-        "Your last map is 2x2 where the table has 1x1, so the linear layer is given four times the "
-        "numbers that it expects. Find the convolution that shrinks its map too little.",
+        "Your last map is 2x2 where the table has 1x1, so the linear layer is given four times "
+        "the numbers that it expects. Compare your maps with the table one by one: more than one "
+        "convolution may shrink its map too little.",
     ),
     Misconception(
         "ps1_encoder",
         "ReLU after the linear layer",
         swapped(ENCODER, ("return self.linear(h)", "return F.relu(self.linear(h))")),
-        "Whatever is negative in a code becomes zero after the linear layer, so half of the space "
-        "of codes is lost. What does the docstring say about a code's numbers, and about what "
+        "Whatever is negative in a code becomes zero after the linear layer, so half of every "
+        "dimension is lost. What does the docstring say about a code's numbers, and about what "
         "follows the linear layer?",
     ),
     Misconception(
@@ -273,9 +274,9 @@ KNOWN: tuple[Misconception, ...] = (
                 "        h = x\n        for layer in self.convs:\n            h = layer(h)\n",
             ),
         ),
-        "PyTorch sees the linear layer of your encoder and none of the others, so these are never "
-        "trained, saved or switched to evaluation mode. A plain list or tuple hides layers: look "
-        "for a container that is a module itself.",
+        "PyTorch does not see the layers of your encoder that stand in a plain list or tuple, so "
+        "these are never trained, saved or switched to evaluation mode. Look for a container that "
+        "is a module itself.",
     ),
     Misconception(
         "ps1_encoder",
@@ -283,6 +284,29 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(ENCODER, ("nn.LeakyReLU(0.2)", "nn.LeakyReLU()")),
         "Your activations let through much less of what is negative than the table asks for. "
         "Which slope does `nn.LeakyReLU` take if it is told none?",
+    ),
+    Misconception(
+        "ps1_encoder",
+        "ReLU in place of LeakyReLU",
+        swapped(ENCODER, ("nn.LeakyReLU(0.2)", "nn.ReLU()")),
+        "Your activations set to zero all that is negative, where the table asks for ones that let "
+        "a part of it through. Compare the name of your activation with the docstring's.",
+    ),
+    Misconception(
+        "ps1_encoder",
+        "BatchNorm after the activation",
+        swapped(
+            ENCODER,
+            *(
+                (
+                    f"nn.BatchNorm2d({n}),\n            nn.LeakyReLU(0.2)",
+                    f"nn.LeakyReLU(0.2),\n            nn.BatchNorm2d({n})",
+                )
+                for n in (64, 128, 256)
+            ),
+        ),
+        "Each BatchNorm of yours comes after the activation of its row, so what is normalised has "
+        "already lost most of its negative part. In which order does the table name the two?",
     ),
     # The decoder.
     Misconception(
@@ -319,7 +343,7 @@ KNOWN: tuple[Misconception, ...] = (
         "ReLU before the sigmoid",
         swapped(DECODER, ("nn.Sigmoid()", "nn.ReLU(),\n            nn.Sigmoid()")),
         "No pixel is ever darker than a medium grey, because all that is negative is set to zero "
-        "just before the sigmoid. Which row of the table asks for an activation there?",
+        "just before the sigmoid. How does the last row of the table differ from those above it?",
     ),
     Misconception(
         "ps1_decoder",
@@ -346,9 +370,23 @@ KNOWN: tuple[Misconception, ...] = (
                 "        for layer in self.convs:\n            h = layer(h)\n        return h",
             ),
         ),
-        "PyTorch sees the linear layer of your decoder and none of the others, so these are never "
-        "trained, saved or switched to evaluation mode. A plain list or tuple hides layers: look "
-        "for a container that is a module itself.",
+        "PyTorch does not see the layers of your decoder that stand in a plain list or tuple, so "
+        "these are never trained, saved or switched to evaluation mode. Look for a container that "
+        "is a module itself.",
+    ),
+    Misconception(
+        "ps1_decoder",
+        "default slope of LeakyReLU",
+        swapped(DECODER, ("nn.LeakyReLU(0.2)", "nn.LeakyReLU()")),
+        "Your activations let through much less of what is negative than the table asks for. "
+        "Which slope does `nn.LeakyReLU` take if it is told none?",
+    ),
+    Misconception(
+        "ps1_decoder",
+        "ReLU in place of LeakyReLU",
+        swapped(DECODER, ("nn.LeakyReLU(0.2)", "nn.ReLU()")),
+        "Your activations set to zero all that is negative, where the table asks for ones that let "
+        "a part of it through. Compare the name of your activation with the docstring's.",
     ),
     # The two together.
     Misconception(
@@ -413,8 +451,8 @@ KNOWN: tuple[Misconception, ...] = (
         "mean over the pixels",
         swapped(ERROR, ("(difference**2).sum(1)", "(difference**2).mean(1)")),
         "Your error is a mean over the pixels of an image, and the docstring asks for another "
-        "reduction. A mean is smaller by the number of pixels, and beside other terms of a loss "
-        "that is a hidden weight.",
+        "reduction. Between the two lies a factor, the number of pixels, and beside other terms "
+        "of a loss that is a hidden weight.",
     ),
     Misconception(
         "ps1_squared_error",
@@ -456,6 +494,52 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(ERROR, ("(difference**2).sum(1)", "(difference**2).sum(1) / 2")),
         "Your error is too small by one and the same factor on every input. The half belongs to "
         "the negative log-likelihood, which is made from this error later on.",
+    ),
+    Misconception(
+        "ps1_squared_error",
+        "absolute differences",
+        swapped(ERROR, ("(difference**2)", "difference.abs()")),
+        "Your differences are made positive, and not squared. Large errors should count for more "
+        "than their share: look at the formula once more.",
+    ),
+    Misconception(
+        "ps1_squared_error",
+        "distance not squared",
+        swapped(ERROR, ("(difference**2).sum(1)", "difference.norm(dim=1)")),
+        "What comes out is the distance itself, in which a root has been taken. The formula above "
+        "the exercise has none: what does the function that you call give?",
+    ),
+    Misconception(
+        "ps1_squared_error",
+        "square of the sum",
+        swapped(ERROR, ("(difference**2).sum(1)", "difference.sum(1) ** 2")),
+        "The differences of an image are added up first and squared afterwards, so positive and "
+        "negative ones cancel. Which of the two has to come first?",
+    ),
+    Misconception(
+        "ps1_squared_error",
+        "difference of squares",
+        swapped(
+            ERROR,
+            ("difference = (x_hat - x).flatten(1)", "difference = (x_hat**2 - x**2).flatten(1)"),
+            ("(difference**2)", "difference"),
+        ),
+        "Each side is squared by itself, and the squares are subtracted: an image can then have an "
+        "error below zero. What is it that should be squared?",
+    ),
+    Misconception(
+        "ps1_squared_error",
+        "subtracted in place",
+        swapped(
+            ERROR,
+            (
+                "difference = (x_hat - x).flatten(1)",
+                "x_hat -= x\n    difference = x_hat.flatten(1)",
+            ),
+        ),
+        "The numbers are right, but the differences are written over the reconstructions that were "
+        "handed in, and whoever wants to draw these afterwards finds something else. Which of your "
+        "lines changes a tensor in place of making a new one?",
     ),
     # The loop.
     Misconception(
@@ -508,18 +592,64 @@ KNOWN: tuple[Misconception, ...] = (
     ),
     Misconception(
         "ps1_train_epoch",
+        "sums that keep every graph",
+        swapped(
+            EPOCH,
+            ("values.sum().item()", "values.sum()"),
+            ("{name: total / seen", "{name: (total / seen).item()"),
+        ),
+        "The numbers that come back are plain, but until the epoch is over your running sums are "
+        "tensors, which hold on to the graph of every batch so far. When does a sum become a "
+        "number?",
+    ),
+    Misconception(
+        "ps1_train_epoch",
+        "measured after the step",
+        swapped(
+            EPOCH,
+            (
+                "        for name, values",
+                "        terms = loss_terms(model, images)\n        for name, values",
+            ),
+            ("values.sum().item()", "values.detach().sum().item()"),
+        ),
+        "Your report is of terms that are computed a second time, after the step. That costs as "
+        "much again, and it is no longer what the step was taken on. How often does a batch have "
+        "to go through the model?",
+    ),
+    Misconception(
+        "ps1_train_epoch",
+        "last batch reported",
+        swapped(
+            EPOCH,
+            ("totals.get(name, 0.0) + values.sum().item()", "values.mean().item()"),
+            ("total / seen", "total"),
+        ),
+        "Your report is that of the last batch alone: each batch writes over what the ones before "
+        "it left. What has to be kept from batch to batch?",
+    ),
+    Misconception(
+        "ps1_train_epoch",
+        "images left on the CPU",
+        swapped(EPOCH, ("        images = images.to(device)\n", "")),
+        "The images stay where the loader has them, which is the CPU, and on a GPU the first batch "
+        "already fails. Where is the model, and how can you ask it?",
+    ),
+    Misconception(
+        "ps1_train_epoch",
         "loss summed over the batch",
         swapped(EPOCH, ('terms["loss"].mean()', 'terms["loss"].sum()')),
-        "Each step follows the sum of the losses of a batch, so it is longer the larger the batch "
-        "is. The docstring says what a step minimises.",
+        "Each step follows the sum of the losses of a batch, so its gradient grows with the size "
+        "of the batch. The docstring says what a step minimises.",
     ),
     Misconception(
         "ps1_train_epoch",
         "labels in place of the images",
         swapped(EPOCH, ("loss_terms(model, images)", "loss_terms(model, labels.to(device))")),
-        "The first batch already fails, because a tensor has one dimension where two are needed. "
-        "Which of the two that the loader gives do you hand to `loss_terms`? Its terms, too, have "
-        "one dimension only: a number for each image.",
+        "The first batch already fails, because a tensor with one number for each image stands "
+        "where more dimensions are needed. Which of the two things that the loader gives do you "
+        "hand to `loss_terms`? If it is the images, look at what you do with its terms, whose "
+        "shape is (B,).",
     ),
     Misconception(
         "ps1_train_epoch",
@@ -663,6 +793,24 @@ KNOWN: tuple[Misconception, ...] = (
         "The means that come back are tensors, on whatever device the model is. The docstring asks "
         "for plain Python numbers, which can be printed, plotted and saved without a thought.",
     ),
+    Misconception(
+        "ps1_evaluate",
+        "images left on the CPU",
+        swapped(EVALUATE, ("images.to(device)", "images")),
+        "The images stay where the loader has them, which is the CPU, and on a GPU the first batch "
+        "already fails. Where is the model, and how can you ask it?",
+    ),
+    Misconception(
+        "ps1_evaluate",
+        "gradients switched off for good",
+        swapped(
+            EVALUATE,
+            ("@torch.no_grad()\n", ""),
+            ("    model.eval()\n", "    model.eval()\n    torch.set_grad_enabled(False)\n"),
+        ),
+        "Gradients are switched off and never come back on, so the next epoch of training stops at "
+        "its first `backward`. Look for a way that ends by itself.",
+    ),
     # Somebody else's measurement.
     Misconception(
         "ps1_fault",
@@ -706,6 +854,25 @@ KNOWN: tuple[Misconception, ...] = (
         "The entries of your table are still tensors, and it was tensors that held on to "
         "Wednesday's memory. The docstring says what kind of number an entry is.",
     ),
+    Misconception(
+        "ps1_fault",
+        "divided by all batches",
+        swapped(
+            FAULT,
+            ("chosen.sum().item()", "chosen.mean().item()"),
+            ("counts[label] = counts.get(label, 0) + len(chosen)", "counts[label] = len(loader)"),
+        ),
+        "Tuesday's fault has become another one: the means of the batches are divided by the "
+        "number of all batches, also of those in which a label does not occur. What should be "
+        "counted, label by label?",
+    ),
+    Misconception(
+        "ps1_fault",
+        "images left on the CPU",
+        swapped(FAULT, ("        images = images.to(device)\n", "")),
+        "The images stay where the loader has them, which is the CPU, and on a GPU the first batch "
+        "already fails. Her function had a line for that.",
+    ),
     # Principal components.
     Misconception(
         "ps1_pca",
@@ -739,9 +906,9 @@ KNOWN: tuple[Misconception, ...] = (
         "ps1_pca",
         "columns of Vh",
         swapped(PCA, ("Vh[:num_components]", "Vh[:, :num_components].T")),
-        "Your directions are read from the third factor of the decomposition along the wrong "
-        "dimension. Print its shape for fewer examples than numbers in one: which of its sides is "
-        "as long as an example?",
+        "You take your directions from the third factor of the decomposition along the wrong one "
+        "of its dimensions. Let `train` have fewer examples than an example has numbers, and "
+        "print that factor's shape: which of its sides is as long as an example?",
     ),
     Misconception(
         "ps1_pca",
@@ -757,6 +924,32 @@ KNOWN: tuple[Misconception, ...] = (
         "You keep the directions in which the training examples vary least, so next to nothing of "
         "an example survives. Print the eigenvalues or singular values: in which order do they "
         "come?",
+    ),
+    Misconception(
+        "ps1_pca",
+        "one component too many",
+        swapped(PCA, ("Vh[:num_components]", "Vh[: num_components + 1]")),
+        "You keep one direction more than you are asked for. What does a slice do with its second "
+        "number?",
+    ),
+    Misconception(
+        "ps1_pca",
+        "directions of x",
+        swapped(PCA, ("svd(train - mean,", "svd(x - mean,")),
+        "Your directions are those of the examples that are to be reconstructed, and these always "
+        "fit: with a few of them nothing is lost. From which data is everything to be learnt?",
+    ),
+    Misconception(
+        "ps1_pca",
+        "centred in place",
+        swapped(
+            PCA,
+            ("    U, S, Vh", "    train -= mean\n    U, S, Vh"),
+            ("svd(train - mean,", "svd(train,"),
+        ),
+        "The reconstructions are right, but the training data is centred where it lies: whoever "
+        "handed it in finds other numbers afterwards, and a second call finds the mean zero. "
+        "Which of your lines changes a tensor in place of making a new one?",
     ),
     # Sampling.
     Misconception(
@@ -800,17 +993,53 @@ KNOWN: tuple[Misconception, ...] = (
         "The images that come back still drag along the graph of all that was computed for them. "
         "Samples to look at need no gradients.",
     ),
+    Misconception(
+        "ps1_sample_prior",
+        "codes drawn on the CPU",
+        swapped(SAMPLE, (", device=device", "")),
+        "Your codes are made on the CPU, wherever the decoder is, so on a GPU the two cannot come "
+        "together. Where is the decoder, and how can you ask it?",
+    ),
 )
 
 NOT_SEEN: dict[str, str] = {
     "19 shuffle off": "The loader comes from given code; what a student writes only receives it.",
-    "23 device mismatch": (
-        "Images, labels and model are all on the CPU while a submission is judged, so a missing "
-        "`.to(device)` changes nothing there."
-    ),
     "24 interpolation omits the end point": "ps1 has no interpolation; it belongs to ps2.",
     "27 BatchNorm with a batch of one in training mode": (
         "It is what a forgotten evaluation mode does to a single image, and no check can tell it "
         "from that: see 'reconstruct without evaluation mode' and 'no evaluation mode'."
     ),
 }
+
+EQUIVALENT: dict[str, str] = {
+    (
+        "ps1_encoder: - (0.2), nn.Conv2d(128, 256, kernel_size=3, stride=2), "
+        "nn.BatchNorm2d(256), nn.LeakyReLU(0.2; + (0.2), nn.Conv2d(128, 256, "
+        "kernel_size=3), nn.BatchNorm2d(256), nn.LeakyReLU(0.2"
+    ): ("The map is 1x1 by then, so there is nowhere to go."),
+    (
+        "ps1_fault: - for label, distance in zip(labels.tolist(), distances.tolist(), "
+        "strict=True):; + for label, distance in zip(labels.tolist(), "
+        "distances.tolist(), strict=False):"
+    ): ("Both lists have one entry an image."),
+    (
+        "ps1_fault: - for label, distance in zip(labels.tolist(), distances.tolist(), "
+        "strict=True):; + for label, distance in zip(labels.tolist(), "
+        "distances.tolist()):"
+    ): ("Both lists have one entry an image."),
+    (
+        "ps1_fault: - distances = squared_error(model(images), images); + distances = "
+        "squared_error(images, model(images))"
+    ): ("A squared difference has no direction."),
+    (
+        "ps1_pca: - directions = torch.linalg.svd(train - mean, "
+        "full_matrices=False).Vh[:num_components]; + directions = torch.linalg.svd(train "
+        "- mean, full_matrices=True).Vh[:num_components]"
+    ): ("The first directions are the same; the others are not used."),
+    (
+        "ps1_pca: - directions = torch.linalg.svd(train - mean, "
+        "full_matrices=False).Vh[:num_components]; + directions = torch.linalg.svd(train "
+        "- mean).Vh[:num_components]"
+    ): ("The first directions are the same; the others are not used."),
+}
+"""Mutants of the right answer that change nothing, and why."""

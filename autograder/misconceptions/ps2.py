@@ -122,8 +122,9 @@ KNOWN: tuple[Misconception, ...] = (
         "ps2_kl",
         "factor 1/2 missing",
         swapped(KL, ("0.5 * (mu**2 + var - 1 - log_var)", "mu**2 + var - 1 - log_var")),
-        "The factor 1/2 that stands before the whole closed form is missing from your divergence. "
-        "A factor lost here is a wrong beta in everything that follows.",
+        "Every part of your divergence is there, and all of it is too large by one and the same "
+        "factor. Try a mean of 1 with a variance of 1, and compare with the facts in hint 1: a "
+        "factor lost here is a wrong beta in everything that follows.",
     ),
     Misconception(
         "ps2_kl",
@@ -232,11 +233,31 @@ KNOWN: tuple[Misconception, ...] = (
         "dimensions: what were you given to begin with?",
     ),
     Misconception(
+        "ps2_kl",
+        "exponential forgotten",
+        swapped(KL, ("var = log_var.exp()", "var = log_var")),
+        "Where the closed form has a variance, yours has its logarithm: `log_var` goes in as it "
+        "came, and cancels against the other place where it stands. What has to happen to it in "
+        "one of them?",
+    ),
+    Misconception(
+        "ps2_kl",
+        "log_var taken for the standard deviation",
+        swapped(
+            KL,
+            ("log_var.exp()", "log_var**2"),
+            ("- 1 - log_var", "- 1 - var.log()"),
+        ),
+        "You read `log_var` as a standard deviation and square it for the variance. It may well be "
+        "negative, which no spread is: say its name aloud, and what undoes what was done to the "
+        "variance.",
+    ),
+    Misconception(
         "ps2_kl_monte_carlo",
         "closed form instead of draws",
         "def gaussian_kl_monte_carlo(mu, log_var, num_samples, generator=None):\n"
         "    return gaussian_kl(mu, log_var)\n",
-        "There is no chance in your estimate: it is the closed form over again, and shares every "
+        "Nothing in your estimate is random: it is the closed form over again, and shares every "
         "mistake with it. What is wanted here are draws of `z`, and what they say on average.",
     ),
     Misconception(
@@ -266,6 +287,13 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(MONTE_CARLO, ("*mu.shape", "1, mu.shape[-1]")),
         "In every draw all examples get the same noise, so their errors rise and fall together. "
         "Look at the shape in which the noise is drawn.",
+    ),
+    Misconception(
+        "ps2_kl_monte_carlo",
+        "noise made on the CPU",
+        swapped(MONTE_CARLO, (", device=mu.device", "")),
+        "Your draws are made on the CPU, and `mu` may be on a GPU: there the estimate stops. Look "
+        "at the line that draws, and ask where a new tensor lives unless it is told.",
     ),
     Misconception(
         "ps2_reparameterize",
@@ -338,6 +366,29 @@ KNOWN: tuple[Misconception, ...] = (
         "draw. Not every function that draws takes one.",
     ),
     Misconception(
+        "ps2_reparameterize",
+        "half outside the exponential",
+        swapped(REPARAMETERIZE, ("torch.exp(0.5 * log_var)", "0.5 * torch.exp(log_var)")),
+        "Your noise is multiplied with half the variance. The half that makes a standard deviation "
+        "of a variance is there, and in the wrong place: try a variance of 1, and then one of 16.",
+    ),
+    Misconception(
+        "ps2_reparameterize",
+        "torch.normal with mu and std",
+        "def reparameterize(mu, log_var, generator=None):\n"
+        "    return torch.normal(mu, torch.exp(0.5 * log_var), generator=generator)\n",
+        "Your `z` has the right distribution, and no gradient goes back through it: a draw that is "
+        "given `mu` and a spread knows no way back to them. Keep apart what is random and what is "
+        "arithmetic.",
+    ),
+    Misconception(
+        "ps2_reparameterize",
+        "noise made on the CPU",
+        swapped(REPARAMETERIZE, (", device=mu.device", "")),
+        "Your noise is made on the CPU, wherever `mu` is: on a GPU the two cannot be added. Look "
+        "at the line that draws, and ask where a new tensor lives unless it is told.",
+    ),
+    Misconception(
         "ps2_elbo",
         "mean over the pixels",
         swapped(ELBO, ("flatten(1).sum(1)", "flatten(1).mean(1)")),
@@ -352,8 +403,8 @@ KNOWN: tuple[Misconception, ...] = (
             ("    log_density = Normal(x_hat, torch.ones_like(x_hat)).log_prob(x)\n", ""),
             ("-log_density.flatten(1).sum(1)", "0.5 * ((x - x_hat) ** 2).flatten(1).sum(1)"),
         ),
-        'Your "nll" is nothing at all for a perfect image: it is half the squared error, and '
-        "not yet a log-density. Without the rest it cannot be compared with other models.",
+        'Your "nll" is 0 for a perfect image: it is made of squared errors alone, and is not yet '
+        "a log-density. Without the rest it cannot be compared with other models.",
     ),
     Misconception(
         "ps2_elbo",
@@ -409,6 +460,29 @@ KNOWN: tuple[Misconception, ...] = (
         "is taken at the very end, where the optimiser takes its step.",
     ),
     Misconception(
+        "ps2_elbo",
+        "mean squared error",
+        swapped(
+            ELBO,
+            ("    log_density = Normal(x_hat, torch.ones_like(x_hat)).log_prob(x)\n", ""),
+            ("-log_density.flatten(1).sum(1)", "((x - x_hat) ** 2).flatten(1).mean(1)"),
+        ),
+        'Your "nll" is the mean squared error of an image. That is no log-density: beside a '
+        "divergence in nats it weighs hundreds of times too little. Write down the density of one "
+        "pixel, then of all.",
+    ),
+    Misconception(
+        "ps2_elbo",
+        "whole squared error",
+        swapped(
+            ELBO,
+            ("    log_density = Normal(x_hat, torch.ones_like(x_hat)).log_prob(x)\n", ""),
+            ("-log_density.flatten(1).sum(1)", "((x - x_hat) ** 2).flatten(1).sum(1)"),
+        ),
+        'Your "nll" is the whole squared error. Write down the density of a Gaussian and take its '
+        "logarithm: something stands before the square, and something beside it.",
+    ),
+    Misconception(
         "ps2_fault",
         "mean over the pixels",
         swapped(BOUND, ("flatten(1).sum(dim=1)", "flatten(1).mean(dim=1)")),
@@ -435,6 +509,13 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(BOUND, ("(0.5 * log_var).exp()", "log_var.exp()")),
         "Your posterior has the wrong spread wherever its variance is not 1, for `log_var` is read "
         "as the logarithm of a standard deviation. Compare what it holds with what `Normal` takes.",
+    ),
+    Misconception(
+        "ps2_fault",
+        "noise variance ignored",
+        swapped(BOUND, ("math.sqrt(noise_var)", "1.0")),
+        "Whatever `noise_var` is, your bound stays the same: the likelihood has its variance "
+        "fixed. Hold the signature against the body, argument by argument.",
     ),
     Misconception(
         "ps2_model",
@@ -534,8 +615,8 @@ KNOWN: tuple[Misconception, ...] = (
         "ps2_model",
         "mode not restored",
         swapped(MODEL, ("        self.train(training)\n", "")),
-        "Your `reconstruct` and `sample` switch to evaluation mode and leave it at that. A "
-        "training loop that goes on afterwards would train in the wrong mode.",
+        "Your `reconstruct` or your `sample` switches to evaluation mode and leaves it at that: "
+        "look at both. A training loop that goes on afterwards would train in the wrong mode.",
     ),
     Misconception(
         "ps2_model",
@@ -549,6 +630,27 @@ KNOWN: tuple[Misconception, ...] = (
         ),
         "Your `sample` decodes the middle of the prior again and again. New images come from codes "
         "that are drawn from the prior, with all its spread.",
+    ),
+    Misconception(
+        "ps2_model",
+        "draw without a way back",
+        swapped(
+            MODEL,
+            (
+                "reparameterize(mu, log_var, generator)",
+                "torch.normal(mu, (0.5 * log_var).exp(), generator=generator)",
+            ),
+        ),
+        "Your `forward` draws a code that has no way back to `mu` and `log_var`, so the encoder "
+        "learns nothing from the images that are decoded. You have written a function for just "
+        "this step.",
+    ),
+    Misconception(
+        "ps2_model",
+        "codes drawn on the CPU",
+        swapped(MODEL, ("generator=generator, device=device", "generator=generator")),
+        "Your `sample` draws its codes on the CPU, wherever the model is: on a GPU the decoder "
+        "stops. No image comes in that could tell the device, so what else of the model knows it?",
     ),
     Misconception(
         "ps2_training",
@@ -627,6 +729,20 @@ KNOWN: tuple[Misconception, ...] = (
         "beta. Do it on paper for the whole loss, and watch what happens to the KL.",
     ),
     Misconception(
+        "ps2_effective_beta",
+        "number of pixels forgotten",
+        swapped(EFFECTIVE_BETA, ("num_pixels / 2", "1 / 2"), ("= num_pixels\n", "= 1.0\n")),
+        "Your beta is the same whatever the number of pixels. A mean hides that number: what makes "
+        "a sum of it, and what then happens to the weight of the KL?",
+    ),
+    Misconception(
+        "ps2_effective_beta",
+        "784 written in",
+        swapped(EFFECTIVE_BETA, ("num_pixels / 2", "784 / 2"), ("= num_pixels\n", "= 784.0\n")),
+        "One size of image is written into your function, so that for any other its answer is "
+        "wrong. Look for a number that came in as an argument.",
+    ),
+    Misconception(
         "ps2_active_units",
         "standard deviation compared",
         swapped(ACTIVE_UNITS, ("mu.var", "mu.std")),
@@ -646,6 +762,20 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(ACTIVE_UNITS, ("mu.var(dim=0)", "(mu**2).mean(dim=0)")),
         "A dimension counts here as soon as its means lie far from zero, even if they are the same "
         "for all images. Such a dimension shouts, and says nothing.",
+    ),
+    Misconception(
+        "ps2_active_units",
+        "size of the mean for its variance",
+        swapped(ACTIVE_UNITS, ("mu.var(dim=0)", "mu.mean(dim=0).abs()")),
+        "You look at where the means of a dimension lie, and not at how far they move. One that is "
+        "large and the same for all images says nothing about any of them.",
+    ),
+    Misconception(
+        "ps2_active_units",
+        "silent ones counted",
+        swapped(ACTIVE_UNITS, ("spread > threshold", "spread < threshold")),
+        "Your count is of the dimensions that hardly move. Which side of the threshold is it that "
+        "speaks?",
     ),
     Misconception(
         "ps2_interpolate",
@@ -672,6 +802,17 @@ KNOWN: tuple[Misconception, ...] = (
         "Your two weights have changed places. How much of `z_start` should there be in the first "
         "frame, and how much of `z_end`?",
     ),
+    Misconception(
+        "ps2_interpolate",
+        "weights made on the CPU",
+        """
+def interpolate(z_start, z_end, num_frames):
+    w = torch.linspace(0, 1, num_frames).unsqueeze(1)
+    return (1 - w) * z_start + w * z_end
+""",
+        "Your weights are made on the CPU, and codes may be on a GPU: there the two cannot be "
+        "multiplied. Ask where a new tensor lives unless it is told.",
+    ),
 )
 
 NOT_SEEN: dict[str, str] = {
@@ -679,7 +820,48 @@ NOT_SEEN: dict[str, str] = {
         "Drawn afresh at each call it changes neither `z` nor a gradient that is asked for; noise "
         "that is kept and learnt is known, in ps2_model."
     ),
-    "noise made on the CPU": (
-        "Answers are judged without a GPU, where every tensor lives on the CPU."
-    ),
 }
+
+EQUIVALENT: dict[str, str] = {
+    (
+        "ps2_kl_monte_carlo: - noise = torch.randn((num_samples, *mu.shape), "
+        "generator=generator, device=mu.device, dtype=mu.dtype); + noise = "
+        "torch.randn((num_samples, *mu.shape), generator=generator, device=mu.device)"
+    ): ("Drawn in single precision, and of the other tensor's type after the sum."),
+    (
+        "ps2_reparameterize: - noise = torch.randn(mu.shape, generator=generator, "
+        "device=mu.device, dtype=mu.dtype); + noise = torch.randn(mu.shape, "
+        "generator=generator, device=mu.device)"
+    ): ("Drawn in single precision, and of the other tensor's type after the sum."),
+    (
+        "ps2_reparameterize: - return mu + torch.exp(0.5 * log_var) * noise; + return mu "
+        "- torch.exp(0.5 * log_var) * noise"
+    ): ("Noise is as likely to be negative as positive."),
+    ("ps2_model: - return (mu, log_var); + return (log_var, mu)"): (
+        "Which half of the encoder's numbers is called what is for the model to learn."
+    ),
+    (
+        "ps2_training: - warmth = min(1.0, epoch / warmup_epochs) if warmup_epochs > 0 "
+        "else 1.0; + warmth = min(epoch / warmup_epochs, 1.0) if warmup_epochs > 0 else "
+        "1.0"
+    ): ("The smaller of two numbers is the same in either order."),
+    (
+        "ps2_active_units: - return int((mu.var(dim=0, correction=0) > "
+        "threshold).sum()); + return int((mu.var(dim=0, correction=0) >= "
+        "threshold).sum())"
+    ): ("No variance of drawn codes is exactly the threshold."),
+    (
+        "ps2_active_units: - return int((mu.var(dim=0, correction=0) > "
+        "threshold).sum()); + return int((mu.var(dim=0) > threshold).sum())"
+    ): ("The docstring leaves either variance to the student."),
+    (
+        "ps2_active_units: - return int((mu.var(dim=0, correction=0) > "
+        "threshold).sum()); + return int((mu.var(dim=0, correction=1) > threshold).sum())"
+    ): ("The docstring leaves either variance to the student."),
+    (
+        "ps2_interpolate: - weights = torch.linspace(0, 1, num_frames, "
+        "device=z_start.device, dtype=z_start.dtype); + weights = torch.linspace(0, 1, "
+        "num_frames, device=z_start.device)"
+    ): ("Drawn in single precision, and of the other tensor's type after the sum."),
+}
+"""Mutants of the right answer that change nothing, and why."""

@@ -159,6 +159,15 @@ SCALE = "nn.init.normal_(layer.weight, std=math.sqrt(2 / sizes[i]))"
 BCE = 'F.binary_cross_entropy_with_logits(logits, x, reduction="none")'
 DIVERGENCE = "0.5 * (mu**2 + std**2 - 1) - torch.log(std)"
 STD = "F.softplus(raw) + 1e-6"
+NOISE = "        noise = torch.randn(mu.shape, generator=generator, device=mu.device)\n"
+REDRAW = """\
+            if redraw is not None:
+                batch = redraw(batch, noise)
+"""
+ONCE = """\
+    if redraw is not None:
+        x = redraw(x.to(device), noise)
+"""
 PIXELS = "torch.bernoulli(probabilities, generator=generator)"
 RATIO = "log_x + log_prior - log_q"
 AVERAGE = "log_mean_exp(log_weights, 0)"
@@ -215,12 +224,51 @@ KNOWN: tuple[Misconception, ...] = (
         "where it gets lost.",
     ),
     Misconception(
+        "ps3_binarize",
+        "numbers drawn on the CPU",
+        swapped(BINARIZE, (DRAW, "(torch.rand(x.shape, generator=generator) < x).to(x.dtype)")),
+        "Your `binarize_randomly` draws its numbers on the CPU, wherever the image is, and on a "
+        "GPU the two cannot be compared. See what the function that draws is told about them: a "
+        "shape, and what else?",
+    ),
+    Misconception(
         "ps3_mlp",
         "2 outside the root",
         swapped(MLP, ("math.sqrt(2 / sizes[i])", "2 / math.sqrt(sizes[i])")),
         "Your weights start too large by the same factor in every layer, and a deep network "
         "multiplies these factors. It is the slip of row 3 in the experiment of this section: "
         "look at what stands under your root, and what outside.",
+    ),
+    Misconception(
+        "ps3_mlp",
+        "2 missing",
+        swapped(MLP, ("math.sqrt(2 / sizes[i])", "math.sqrt(1 / sizes[i])")),
+        "Your weights start as if nothing stood between the layers. A ReLU wipes out half of "
+        "the signal's power, and the experiment of this section shows in row 1 what becomes of "
+        "that: compare your root with the docstring's variance.",
+    ),
+    Misconception(
+        "ps3_mlp",
+        "outputs counted",
+        swapped(MLP, ("(2 / sizes[i])", "(2 / sizes[i + 1])")),
+        "Your weights are scaled by the number of a layer's outputs. Where a layer has as many "
+        "inputs nobody notices; elsewhere signals grow or fade. The docstring says of which of "
+        "the two the variance depends.",
+    ),
+    Misconception(
+        "ps3_mlp",
+        "Glorot's scale",
+        swapped(MLP, (SCALE, "nn.init.xavier_normal_(layer.weight)")),
+        "Your weights have the scale of Glorot and Bengio, which goes by inputs and outputs and "
+        "knows of no ReLU. Another one is named in the docstring.",
+    ),
+    Misconception(
+        "ps3_mlp",
+        "standard normal weights",
+        swapped(MLP, (SCALE, "nn.init.normal_(layer.weight)")),
+        "Your weights are draws from N(0, 1), however many inputs a layer has, so a signal "
+        "grows at every layer. See which spread is asked for, and what yours is when nobody "
+        "names one.",
     ),
     Misconception(
         "ps3_mlp",
@@ -300,8 +348,8 @@ KNOWN: tuple[Misconception, ...] = (
         ),
         "For moderate logits your value is right. For strong ones the sigmoid is rounded to "
         "exactly 0 or 1, and PyTorch quietly cuts the logarithm of that off at -100: a pixel that "
-        "is badly wrong costs too little and teaches nothing. Is there a way that never leaves the "
-        "logits?",
+        "is badly wrong then costs 100 nats whatever its logit, and teaches nothing. Is there a "
+        "way that never leaves the logits?",
     ),
     Misconception(
         "ps3_log_likelihood",
@@ -327,6 +375,20 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(LIKELIHOOD, ("-loss", "loss")),
         "Your values are positive, and the logarithm of a probability never is. What you return is "
         "a loss: ask which of the two becomes larger as a model gets better.",
+    ),
+    Misconception(
+        "ps3_log_likelihood",
+        "white pixels only",
+        swapped(LIKELIHOOD, (f"loss = {BCE}", "loss = -x * F.logsigmoid(logits)")),
+        "Only the white pixels count in your sum, so a model that calls everything white would "
+        "be perfect. A black pixel has a probability too: see the second term of the formula.",
+    ),
+    Misconception(
+        "ps3_log_likelihood",
+        "squared error",
+        swapped(LIKELIHOOD, (f"loss = {BCE}", "loss = (torch.sigmoid(logits) - x) ** 2")),
+        "You sum up squared errors, which belong to a Gaussian. The pixels here are coins: look "
+        "again at what the logarithm of a coin's probability is.",
     ),
     Misconception(
         "ps3_log_likelihood",
@@ -359,6 +421,28 @@ KNOWN: tuple[Misconception, ...] = (
     ),
     Misconception(
         "ps3_kl",
+        "logarithm counted twice",
+        swapped(KL, (DIVERGENCE, "0.5 * (mu**2 + std**2 - 1) - 2 * torch.log(std)")),
+        "The logarithm counts twice as much as it should, so posteriors want to be wider than "
+        "the prior. A factor of 2 was brought in for the square; see whether a half was there "
+        "to meet it.",
+    ),
+    Misconception(
+        "ps3_kl",
+        "logarithm with the opposite sign",
+        swapped(KL, (DIVERGENCE, "0.5 * (mu**2 + std**2 - 1) + torch.log(std)")),
+        "The logarithm is added, so that a posterior without any spread would be free, and even "
+        "be paid for. Look at the sign with which it stands in the formula.",
+    ),
+    Misconception(
+        "ps3_kl",
+        "posterior and prior swapped",
+        swapped(KL, (DIVERGENCE, "0.5 * ((mu**2 + 1) / std**2 - 1) + torch.log(std)")),
+        "Yours is the divergence of the prior from the posterior. The two are different "
+        "numbers: ask which distribution the mean is taken over.",
+    ),
+    Misconception(
+        "ps3_kl",
         "opposite sign",
         swapped(KL, (DIVERGENCE, "0.5 * (1 + torch.log(std**2) - mu**2 - std**2)")),
         "Your divergence is never above 0, and a divergence is never below it. Papers often print "
@@ -375,8 +459,24 @@ KNOWN: tuple[Misconception, ...] = (
         "ps3_kl",
         "second dimension instead of the last",
         swapped(KL, ("dim=-1", "dim=1")),
-        "For a table of one row an example your divergence is right. With more dimensions in front "
-        "you sum over the second one: which one holds the latent numbers, however many there are?",
+        "For an input of shape (B, k) your divergence is right. With more dimensions in front you "
+        "sum over the second one: which one holds the latent numbers, however many there are?",
+    ),
+    Misconception(
+        "ps3_kl",
+        "prior made on the CPU",
+        "from torch.distributions import kl_divergence\n\n\n"
+        + swapped(
+            KL,
+            (DIVERGENCE, "kl_divergence(Normal(mu, std), prior)"),
+            (
+                "    kl =",
+                "    prior = Normal(torch.zeros(mu.shape), torch.ones(mu.shape))\n    kl =",
+            ),
+        ),
+        "Your prior is made of zeros and ones on the CPU, wherever the posterior is, and on a "
+        "GPU the two cannot meet. Look at the line that makes them: does it name a device, or "
+        "take one over?",
     ),
     Misconception(
         "ps3_model",
@@ -392,6 +492,21 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(MODEL, ("2 * latent_dim", "latent_dim")),
         "Your encoder gives one number for each latent dimension, and `mu` and `std` have to share "
         "them. Count the things that it must say about every dimension.",
+    ),
+    Misconception(
+        "ps3_model",
+        "mu and std from the same numbers",
+        swapped(
+            MODEL,
+            ("2 * latent_dim", "latent_dim"),
+            (
+                "mu, raw = self.encoder(x.flatten(1)).chunk(2, dim=1)",
+                "mu = raw = self.encoder(x.flatten(1))",
+            ),
+        ),
+        "Your `mu` and `std` are made from the very same numbers, so a posterior cannot be "
+        "narrow without being far to the left. Count the things that the encoder must say about "
+        "each dimension.",
     ),
     Misconception(
         "ps3_model",
@@ -413,9 +528,9 @@ KNOWN: tuple[Misconception, ...] = (
         "ps3_model",
         "softplus taken for a variance",
         swapped(MODEL, (STD, "torch.sqrt(F.softplus(raw) + 1e-6)")),
-        "You take a root on the way to `std`, as if the softplus gave a variance. So the little "
-        "number becomes a thousand times larger, and large deviations too small: see in the "
-        "docstring of `encode` what the softplus gives.",
+        "You take a root on the way to `std`, as if the softplus gave a variance. So deviations "
+        "below 1 come out too large, and those above 1 too small: see in the docstring of "
+        "`encode` what the softplus gives.",
     ),
     Misconception(
         "ps3_model",
@@ -452,6 +567,18 @@ KNOWN: tuple[Misconception, ...] = (
     ),
     Misconception(
         "ps3_model",
+        "drawn by torch.normal",
+        swapped(
+            MODEL,
+            (NOISE, ""),
+            ("z = mu + std * noise", "z = torch.normal(mu, std, generator=generator)"),
+        ),
+        "Your draw has the right distribution, and PyTorch makes it in one go: the gradients "
+        "that it hands back to `mu` and `std` are zero, so the pixels never teach the encoder "
+        "anything. Which form of the same draw can be differentiated?",
+    ),
+    Misconception(
+        "ps3_model",
         "generator ignored",
         swapped(
             MODEL,
@@ -462,6 +589,14 @@ KNOWN: tuple[Misconception, ...] = (
         ),
         "Your noise does not come from the `generator` that `forward` is given, so no draw can be "
         "repeated. See whether the function that makes the noise can be told about one.",
+    ),
+    Misconception(
+        "ps3_model",
+        "noise made on the CPU",
+        swapped(MODEL, (", device=mu.device", "")),
+        "Your noise is made on the CPU, wherever the model is, and on a GPU it cannot be "
+        "multiplied by `std`. See what the function that draws is told, and what it has to "
+        "guess.",
     ),
     Misconception(
         "ps3_terms",
@@ -490,6 +625,13 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(TERMS, (", logits)", ", torch.sigmoid(logits))")),
         "You put the logits through a sigmoid before the likelihood is asked, and it does that "
         "itself. See what `bernoulli_log_likelihood` wants for its second argument.",
+    ),
+    Misconception(
+        "ps3_terms",
+        "images and logits swapped",
+        swapped(TERMS, ("(x.flatten(1), logits)", "(logits, x.flatten(1))")),
+        "You hand the logits over as the image and the image as the logits. Look at the order "
+        "of the two in the first line of `bernoulli_log_likelihood`.",
     ),
     Misconception(
         "ps3_terms",
@@ -612,6 +754,84 @@ KNOWN: tuple[Misconception, ...] = (
         "into each of the three.",
     ),
     Misconception(
+        "ps3_fit",
+        "gradients never cleared",
+        swapped(FIT, ("            optimizer.zero_grad()\n", "")),
+        "The gradients of all batches pile up, so every step also goes where earlier batches "
+        "wanted to go. Ask what is left in the parameters' gradients when the next batch comes.",
+    ),
+    Misconception(
+        "ps3_fit",
+        "one step an epoch",
+        swapped(
+            FIT,
+            ("            optimizer.zero_grad()\n", ""),
+            ("            optimizer.step()\n", ""),
+            ("        for i in", "        optimizer.zero_grad()\n        for i in"),
+            ('        history["train"]', '        optimizer.step()\n        history["train"]'),
+        ),
+        "Your optimiser takes one step in an epoch, with the gradients of all batches together. "
+        "See in which of the two loops the line stands that takes it.",
+    ),
+    Misconception(
+        "ps3_fit",
+        "held-out images redrawn",
+        swapped(
+            FIT,
+            (
+                "mean_terms(model, x_held_out)",
+                "mean_terms(model, redraw(x_held_out.to(device), noise) if redraw else x_held_out)",
+            ),
+        ),
+        "Your held-out images go through `redraw` before they are measured, so other images are "
+        "measured each time and two epochs cannot be compared. The docstring says which images "
+        "it is for.",
+    ),
+    Misconception(
+        "ps3_fit",
+        "redrawn once for all epochs",
+        swapped(
+            FIT,
+            (REDRAW, ""),
+            ("    num_batches =", f"{ONCE}    num_batches ="),
+        ),
+        "You redraw the images once, before training, so every epoch sees the same black-and-"
+        "white ones. See in the docstring when an image is to be made anew, and which loop that "
+        "is.",
+    ),
+    Misconception(
+        "ps3_fit",
+        "left in evaluation mode",
+        swapped(FIT, ("mean_terms(model,", "mean_terms(model.eval(),")),
+        "After the held-out images have been measured the model stays in evaluation mode, and "
+        "is trained in it from then on. This model has no layer that minds; the next one may "
+        "have. Look for what switches back.",
+    ),
+    Misconception(
+        "ps3_fit",
+        "graph kept in the history",
+        swapped(FIT, (".sum().item()", ".sum()")),
+        "What your history keeps are tensors that still hold on to the graph for gradients, "
+        "with everything that was computed in their epoch. The docstring asks for plain "
+        "numbers: where does a tensor become one?",
+    ),
+    Misconception(
+        "ps3_fit",
+        "images left on the CPU",
+        swapped(FIT, (".to(device)", "")),
+        "Your batches stay where the data set is, on the CPU, and a model on a GPU cannot look "
+        "at them. The loop knows the model's device: see what becomes of a batch before it is "
+        "used.",
+    ),
+    Misconception(
+        "ps3_fit",
+        "noise from the CPU",
+        swapped(FIT, ("torch.Generator(device)", "torch.Generator()")),
+        "The generator of your noise is the CPU's, and on a GPU nothing can be drawn with it. "
+        "The orders and the noise are drawn on different devices: look at where the two "
+        "generators are made.",
+    ),
+    Misconception(
         "ps3_predictive",
         "transform draws a code",
         swapped(PREDICTIVE, ("    return mu\n", "    return mu + std * torch.randn_like(mu)\n")),
@@ -678,8 +898,16 @@ KNOWN: tuple[Misconception, ...] = (
         "ps3_predictive",
         "graph kept",
         swapped(PREDICTIVE, ("    with torch.no_grad():\n", ""), ("        ", "    ")),
-        "What your functions return still holds on to the graph for gradients. That takes memory, "
-        "and a picture of it cannot be drawn. Nothing is trained here: where is PyTorch told so?",
+        "What your functions return still holds on to the graph for gradients, and a graph that "
+        "is kept takes memory. Nothing is trained here: where is PyTorch told so?",
+    ),
+    Misconception(
+        "ps3_predictive",
+        "code drawn on the CPU",
+        swapped(PREDICTIVE, (", device=device", "")),
+        "Your `prior_predictive` draws its codes on the CPU, wherever the model is, and a "
+        "decoder on a GPU cannot take them. No image comes in that you could ask: who else "
+        "knows the device?",
     ),
     Misconception(
         "ps3_log_mean_exp",
@@ -715,6 +943,22 @@ KNOWN: tuple[Misconception, ...] = (
         swapped(LOG_MEAN_EXP, ("values.shape[dim]", "len(values)")),
         "Along the first dimension your result is right, along the others it is off by a constant. "
         "You always count the rows: of which dimension do you want the size?",
+    ),
+    Misconception(
+        "ps3_log_mean_exp",
+        "logarithm missing",
+        swapped(
+            LOG_MEAN_EXP, ("    return ", "    return torch.exp("), ("shape[dim])", "shape[dim]))")
+        ),
+        "You give the mean itself. In single precision it is 0 or infinite wherever it matters: "
+        "see the first word of the function's name.",
+    ),
+    Misconception(
+        "ps3_log_mean_exp",
+        "log K added",
+        swapped(LOG_MEAN_EXP, (" - math", " + math")),
+        "Yours grows with the number of values even where they are all equal. A mean divides by "
+        "that number: what does a division become outside of a logarithm?",
     ),
     Misconception(
         "ps3_bound",
@@ -768,6 +1012,21 @@ KNOWN: tuple[Misconception, ...] = (
     ),
     Misconception(
         "ps3_bound",
+        "weights instead of their logarithms",
+        swapped(BOUND, (f"return {RATIO}", f"return torch.exp({RATIO})")),
+        "You return the weights themselves, which for real images are too small for a number of "
+        "single precision. Their logarithms are asked for: what does your last step do to them?",
+    ),
+    Misconception(
+        "ps3_bound",
+        "noise made on the CPU",
+        swapped(BOUND, (", device=mu.device", "")),
+        "Your noise is made on the CPU, wherever the model is, and on a GPU it cannot be "
+        "multiplied by `std`. See what the function that draws is told, and what it has to "
+        "guess.",
+    ),
+    Misconception(
+        "ps3_bound",
         "mean of log w",
         swapped(BOUND, (AVERAGE, "log_weights.mean(dim=0)")),
         "Your bound is the mean of log w. That is the ELBO again, however many weights there are: "
@@ -797,13 +1056,30 @@ NOT_SEEN: dict[str, str] = {
     "the bound plotted as a cost": (
         "The curves are drawn by given code; the same slip is seen in the history that it draws."
     ),
-    "held-out images binarised again in each epoch": (
-        "No question to `fit` holds both `redraw` and held-out images, and the notebook's own "
-        "evaluation is given."
-    ),
     "uint8 images as input": "The notebook's loader gives floats, and no exercise is given bytes.",
     "nats of different binarisations compared": (
         "It is said in words, in an answer that a person reads (ps3_q_binarisation)."
     ),
 }
 """What the catalogue of mistakes has and `KNOWN` has not, and why."""
+
+EQUIVALENT: dict[str, str] = {
+    (
+        "ps3_mlp: - for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):; + "
+        "for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=False):"
+    ): ("Both slices have the same length."),
+    (
+        "ps3_mlp: - for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):; + "
+        "for fan_in, fan_out in zip(sizes[:-1], sizes[1:]):"
+    ): ("Both slices have the same length."),
+    (
+        "ps3_model: - return (self.decode(mu + std * noise), mu, std); + return "
+        "(self.decode(mu - std * noise), mu, std)"
+    ): ("Noise is as likely to be negative as positive."),
+    (
+        "ps3_model: - noise = torch.randn(mu.shape, generator=generator, "
+        "device=mu.device, dtype=mu.dtype); + noise = torch.randn(mu.shape, "
+        "generator=generator, device=mu.device)"
+    ): ("Drawn in single precision, and of the other tensor's type after the sum."),
+}
+"""Mutants of the right answer that change nothing, and why."""

@@ -175,9 +175,9 @@ ENCODER_KNOWN = (
                 "F.relu(self.to_mu(h)), F.relu(self.to_log_var(h))",
             ),
         ),
-        "In your encoder neither `mu` nor `log_var` can be negative. Then all codes lie in one "
-        "quarter of the plane, and no posterior is narrower than the prior. Look at what comes "
-        "after the last layers.",
+        "In your encoder neither `mu` nor `log_var` can be negative. With two latent dimensions "
+        "all means then lie in one quarter of the plane, and no posterior is narrower than the "
+        "prior. Look at what comes after the last layers.",
     ),
     Misconception(
         "ps4_encoder",
@@ -199,6 +199,21 @@ ENCODER_KNOWN = (
         swapped(ENCODER, ("64 * (height // 2) * (width // 2)", "64 * 14 * 14")),
         "Your encoder can read images of 28 by 28 only: the size of the flattened map stands there "
         "as a number. Ask for other sizes in `image_shape`, and see which layer depends on them.",
+    ),
+    Misconception(
+        "ps4_encoder",
+        "images taken for channels-last and reshaped",
+        swapped(
+            ENCODER,
+            (
+                "        h = self.features(x)",
+                "        x = x.reshape(len(x), *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)\n"
+                "        h = self.features(x)",
+            ),
+        ),
+        "Your encoder lays out the numbers of its images anew, as if the channels came last. With "
+        "a single channel nothing changes, and a picture in colour is scrambled: the red picture "
+        "of section 1 shows it. How do images come here?",
     ),
 )
 
@@ -268,6 +283,13 @@ class Sampling(nn.Module):
         "Your codes have the right mean and the right spread, but no gradient comes back through "
         "the draw, so the encoder would never learn from the pictures. Look at how noise becomes "
         "`z`, and at hint 1.",
+    ),
+    Misconception(
+        "ps4_sampling",
+        "noise drawn on the CPU",
+        swapped(SAMPLING, (", device=mu.device", "")),
+        "Your noise is drawn on the CPU wherever the codes are, so on a GPU the layer stops. The "
+        "docstring says where `z` is to be; ask of each new tensor where it is made.",
     ),
 )
 
@@ -348,6 +370,21 @@ DECODER_KNOWN = (
         "front by exchanging two axes, which lays every map on its side. On square images nobody "
         "notices; the red picture of section 1 shows it.",
     ),
+    Misconception(
+        "ps4_decoder",
+        "image brought to its shape by reshape",
+        swapped(
+            DECODER,
+            (
+                "        return torch.sigmoid(self.out(h))",
+                "        image = torch.sigmoid(self.out(h)).permute(0, 2, 3, 1)\n"
+                "        return image.reshape(-1, image.shape[3], *image.shape[1:3])",
+            ),
+        ),
+        "At its end your decoder turns the channels to the back, as Keras has them, and a reshape "
+        "then gives the image its shape. With a single channel nothing changes, and a picture in "
+        "colour is scrambled: the red picture of section 1 shows it.",
+    ),
 )
 
 # --- the loss, as published and as it should be ---------------------------------------------
@@ -368,9 +405,9 @@ SEED_LOSS_KNOWN = (
         "ps4_seed_loss",
         "sum over the latent dimensions",
         swapped(SEED_LOSS, (".mean(-1)", ".sum(-1)")),
-        "You add the bracket up over the latent dimensions, as one should. The published loss does "
-        "something else there, and here it is to be written as it stands: its hidden beta comes "
-        "from just that.",
+        "You add the bracket up over the latent dimensions, as one should. The published loss "
+        "does something else with them, and here it is to be written as it stands, faults and "
+        "all.",
     ),
     Misconception(
         "ps4_seed_loss",
@@ -502,6 +539,22 @@ LOSS_KNOWN = (
         "Your loss is the same whatever `beta` is. Look at the line that puts the two terms "
         "together.",
     ),
+    Misconception(
+        "ps4_loss",
+        "prior made on the CPU",
+        swapped(
+            LOSS,
+            (
+                "    kl = -0.5 * (1 + log_var - mu.pow(2) - log_var.exp()).sum(1)\n",
+                "    posterior = torch.distributions.Normal(mu, torch.exp(0.5 * log_var))\n"
+                "    zeros, ones = torch.zeros(mu.shape[1]), torch.ones(mu.shape[1])\n"
+                "    prior = torch.distributions.Normal(zeros, ones)\n"
+                "    kl = torch.distributions.kl_divergence(posterior, prior).sum(1)\n",
+            ),
+        ),
+        "Your divergence compares the posterior with something that is always made on the CPU, so "
+        "on a GPU the loss stops. Look at the tensors that you make yourself.",
+    ),
 )
 
 # --- training -------------------------------------------------------------------------------
@@ -563,6 +616,13 @@ TRACKER_KNOWN = (
         swapped(MEAN, ("values.sum().item()", "values.sum()")),
         "Your metric keeps and returns a tensor, and with it the graphs of all its batches: over "
         "an epoch the memory fills up. Hint 2 is about this.",
+    ),
+    Misconception(
+        "ps4_tracker",
+        "a tensor of the GPU handed to NumPy",
+        swapped(MEAN, ("values.sum().item()", "float(values.detach().numpy().sum())")),
+        "Your metric hands the values to NumPy as they come, and NumPy cannot read what is on a "
+        "GPU. Hint 2 names another way from a tensor to a plain number.",
     ),
 )
 
@@ -651,9 +711,9 @@ FIT_KNOWN = (
         "ps4_fit",
         "trained in evaluation mode or without gradients",
         swapped(FIT, ("        model.train()\n", "")),
-        "While your loop trains the model, it is in evaluation mode or gradients are switched off. "
-        "Layers such as dropout then do not do their work, or nothing can be learnt at all. Look "
-        "at what an epoch begins with.",
+        "While your loop trains the model, it is in evaluation mode or gradients are switched "
+        "off. Layers such as dropout then do not do their work, or nothing can be learnt at all. "
+        "Look at what an epoch begins with, and at what stands around the loop.",
     ),
     Misconception(
         "ps4_fit",
@@ -682,6 +742,13 @@ FIT_KNOWN = (
         ),
         "Images that do not fill a whole batch are left out at the end of each epoch. Look at "
         "where your loop over the batches ends.",
+    ),
+    Misconception(
+        "ps4_fit",
+        "batches left on the CPU",
+        swapped(FIT, ("batch.to(model.device)", "batch")),
+        "Your loop hands the batches over where they are. The images are on the CPU, and on a GPU "
+        "the model is not, so the first step stops. Read again what the docstring says of `x`.",
     ),
 )
 
@@ -746,8 +813,8 @@ MODEL_KNOWN = (
         "ps4_model",
         "sum over the batch minimised",
         swapped(MODEL, ('terms["loss"].mean()', 'terms["loss"].sum()')),
-        "Your step follows the losses of a batch added up, so it is the longer the more images "
-        "there are in it. Look at how the losses become the number that you go down.",
+        "Your step follows the losses of a batch added up, so its gradient grows with the number "
+        "of images in it. Look at how the losses become the number that you go down.",
     ),
     Misconception(
         "ps4_model",
@@ -792,6 +859,20 @@ MODEL_KNOWN = (
         ),
         "Your `predict_step` decodes a draw from the posterior, so the same image comes out "
         "differently each time. Read in its docstring what it is to start from.",
+    ),
+    Misconception(
+        "ps4_model",
+        "test_step leaves the model in evaluation mode",
+        swapped(
+            MODEL,
+            (
+                "def test_step(self, batch):\n        terms",
+                "def test_step(self, batch):\n        self.eval()\n        terms",
+            ),
+        ),
+        "Your `test_step` switches the model to evaluation mode and leaves it there, so whoever "
+        "goes on to train it does so in the wrong mode. Look at what `evaluate` does before the "
+        "first batch and after the last.",
     ),
 )
 
@@ -961,6 +1042,21 @@ MANIFOLD_KNOWN = (
         "Your codes come column by column, each from the bottom up, and pictures are laid out like "
         "text. Print the codes for three values, and read them in that order.",
     ),
+    Misconception(
+        "ps4_manifold",
+        "codes made on the CPU",
+        swapped(
+            MANIFOLD,
+            (
+                "    return torch.stack([torch.stack([x, y]) for y in values.flip(0) "
+                "for x in values])",
+                "    line = values.tolist()\n"
+                "    return torch.tensor([[x, y] for y in reversed(line) for x in line])",
+            ),
+        ),
+        "Your codes are made anew from plain numbers, and so on the CPU, wherever the values are. "
+        "The last words of the docstring say where they belong.",
+    ),
 )
 
 KNOWN: tuple[Misconception, ...] = (
@@ -981,9 +1077,6 @@ NOT_SEEN: dict[str, str] = {
     "axis=1 in place of -1 in the KL (6)": (
         "Of codes of shape (B, k) the two are the same axis, so nothing differs."
     ),
-    "reshape in place of permute on colour images (9)": (
-        "Images come channels first, so no answer turns them; the decoder's maps are in KNOWN."
-    ),
     "loss over global names (14)": (
         "All functions get what they need as arguments; sizes written as numbers are in KNOWN."
     ),
@@ -1003,3 +1096,60 @@ NOT_SEEN: dict[str, str] = {
         "It is Keras's own; here the sampling layer is a module without weights."
     ),
 }
+
+EQUIVALENT: dict[str, str] = {
+    (
+        "ps4_padding: - height, width = (x.shape[-2] * self.stride[0], x.shape[-1] * "
+        "self.stride[1]); + height, width = (x.shape[-2] * self.stride[1], x.shape[-1] * "
+        "self.stride[1])"
+    ): ("The stride is one number for both directions."),
+    (
+        "ps4_padding: - height, width = (x.shape[-2] * self.stride[0], x.shape[-1] * "
+        "self.stride[1]); + height, width = (x.shape[+2] * self.stride[0], x.shape[-1] * "
+        "self.stride[1])"
+    ): ("Of four dimensions the third is the last but one."),
+    (
+        "ps4_padding: - total = max((num_outputs - 1) * stride + kernel - size, 0); + "
+        "total = max(0, (num_outputs - 1) * stride + kernel - size)"
+    ): ("The larger of two numbers is the same in either order."),
+    (
+        "ps4_sampling: - noise = torch.randn(mu.shape, generator=generator, "
+        "device=mu.device, dtype=mu.dtype); + noise = torch.randn(mu.shape, "
+        "generator=generator, device=mu.device)"
+    ): ("Drawn in single precision, and of the other tensor's type after the sum."),
+    (
+        "ps4_sampling: - return mu + noise * (log_var / 2).exp(); + return mu - noise * "
+        "(log_var / 2).exp()"
+    ): ("Noise is as likely to be negative as positive."),
+    (
+        "ps4_seed_loss: - divergence = -0.0005 * (1 + log_var - mu ** 2 - "
+        "log_var.exp()).mean(dim=1); + divergence = -0.0005 * (1 + log_var - mu ** 2 - "
+        "log_var.exp()).mean()"
+    ): ("The mean of rows' means is the mean of all, for rows are equally long."),
+    (
+        "ps4_tracker: - self.total += values.detach().sum().item(); + self.total += "
+        "values.sum().item()"
+    ): ("A plain number holds no graph."),
+    ("ps4_fit: - if verbose:; + if not verbose:"): (
+        "Only what is shown on the screen changes, and that is not judged."
+    ),
+    ("ps4_fit: - bar = f'Epoch {epoch + 1}/{epochs}'; + bar = f'Epoch {epoch + 2}/{epochs}'"): (
+        "Only what is shown on the screen changes, and that is not judged."
+    ),
+    ("ps4_fit: - bar = f'Epoch {epoch + 1}/{epochs}'; + bar = f'Epoch {epoch - 1}/{epochs}'"): (
+        "Only what is shown on the screen changes, and that is not judged."
+    ),
+    (
+        "ps4_fit: - print(epoch_line(epoch, epochs, logs)); + print(epoch_line(epochs, "
+        "epoch, logs))"
+    ): ("Only what is shown on the screen changes, and that is not judged."),
+    (
+        "ps4_fit: - for indices in tqdm(batches, desc=bar, leave=False, disable=not "
+        "verbose):; + for indices in tqdm(batches, desc=bar, leave=False):"
+    ): ("Only what is shown on the screen changes, and that is not judged."),
+    (
+        "ps4_manifold: - y, x = torch.meshgrid(values.flip(0), values, indexing='ij'); + "
+        "y, x = torch.meshgrid(values.flip(0), values)"
+    ): ("PyTorch's default is the same, and warns."),
+}
+"""Mutants of the right answer that change nothing, and why."""

@@ -271,8 +271,9 @@ KNOWN: tuple[Misconception, ...] = (
         "ps5_encoder",
         "softplus of half the output",
         swapped(ENCODER, ("F.softplus(h", "F.softplus(0.5 * h")),
-        "Your softplus gets half of what the linear layer puts out. A half goes with the "
-        "logarithm of a variance, as in assignment 2: is there one here?",
+        "The numbers for the variances are made half as large before your softplus gets them. "
+        "Such a factor goes with the logarithm of a variance, as in assignment 2: is there one "
+        "here?",
     ),
     Misconception(
         "ps5_encoder",
@@ -441,6 +442,16 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         "probable: try a perfect image and a bad one.",
     ),
     Misconception(
+        "ps5_log_likelihood",
+        "variance on the CPU",
+        swapped(
+            LIKELIHOOD,
+            ("torch.as_tensor(var, dtype=x.dtype, device=x.device)", "var * torch.ones(x.shape)"),
+        ),
+        "Your function makes a tensor for the variance and says nothing of where, so it is on the "
+        "CPU wherever the images are. Look at the devices of what meets in your formula.",
+    ),
+    Misconception(
         "ps5_sample",
         "variance taken for a standard deviation",
         swapped(DRAW, ("var.sqrt() * noise", "var * noise")),
@@ -492,6 +503,13 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         "keeps them outside.",
     ),
     Misconception(
+        "ps5_sample",
+        "noise on the CPU",
+        swapped(DRAW, ("generator=generator, device=mean.device", "generator=generator")),
+        "Your noise is made on the CPU, whatever the mean is on, and training on a GPU stops at "
+        "the first draw. Read again what the docstring says of the device.",
+    ),
+    Misconception(
         "ps5_kl",
         "logarithm taken twice",
         swapped(KL, ("torch.log(var)", "torch.log(torch.log(var))")),
@@ -533,6 +551,17 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         "one. Dimensions are independent here: what do their divergences do together?",
     ),
     Misconception(
+        "ps5_kl",
+        "prior on the CPU",
+        """
+def gaussian_kl_from_var(mu, var):
+    prior = Normal(torch.zeros(mu.shape), torch.ones(mu.shape))
+    return kl_divergence(Normal(mu, var.sqrt()), prior).sum(dim=-1)
+""",
+        "Your prior is made on the CPU, and on a GPU it cannot be compared with a posterior that "
+        "is there. Look at the tensors that you make yourself.",
+    ),
+    Misconception(
         "ps5_model",
         "channels not handed on",
         swapped(MODEL, ("(latent_dim, channels)", "(latent_dim)")),
@@ -563,8 +592,9 @@ def gaussian_log_likelihood(x, mean, var=1.0):
                 "x = x + self.var_x * torch.randn(x.shape, generator=generator, device=device)",
             ),
         ),
-        "In your noisy samples `var_x` is used as a standard deviation. Its name says what it "
-        "holds, and measuring the pixels' variance says what you made of it.",
+        "In your noisy samples `var_x` is used as a standard deviation, and its name says what it "
+        "holds. Draw many noisy samples at a `var_x` far from 1, and measure how far they scatter "
+        "around their mean images.",
     ),
     Misconception(
         "ps5_model",
@@ -590,8 +620,8 @@ def gaussian_log_likelihood(x, mean, var=1.0):
             ),
         ),
         "In `forward` your noise is stretched by a variance: codes scatter too little where the "
-        "posterior is narrow, and too much where it is wide. Which function of section 3 does "
-        "this?",
+        "posterior is narrow, and too much where it is wide. In section 3 you wrote a function "
+        "that starts from a mean and a variance: compare.",
     ),
     Misconception(
         "ps5_model",
@@ -620,6 +650,13 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         swapped(MODEL, ("z = draw_gaussian(mu, var, generator)", "z = mu")),
         "Your `forward` gives the same image at every call, so the decoder never meets the width "
         "of a posterior. Which code should it get while the model learns?",
+    ),
+    Misconception(
+        "ps5_model",
+        "codes on the CPU",
+        swapped(MODEL, ("generator=generator, device=device)", "generator=generator)")),
+        "Your `sample` draws its codes on the CPU, and a decoder on a GPU cannot take them. "
+        "Nothing that comes in says where the model is: what can you ask instead?",
     ),
     Misconception(
         "ps5_checkpoint",
@@ -687,8 +724,8 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         "ps5_checkpoint",
         "epoch off by one",
         swapped(CHECKPOINT, ('return state["epoch"],', 'return state["epoch"] + 1,')),
-        "The number of epochs that comes back is not the one that was saved, and a resumed run "
-        "would skip an epoch. The docstring says what is counted.",
+        "The number of epochs that comes back is not the one that was saved, so a resumed run "
+        "would skip an epoch or train one twice. The docstring says what is counted.",
     ),
     # `strict=False` changes nothing here: shapes that differ stop it all the same.
     Misconception(
@@ -765,6 +802,22 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         "between two epochs goes on training in evaluation mode.",
     ),
     Misconception(
+        "ps5_interpolate",
+        "weights on the CPU",
+        swapped(
+            PATH,
+            (
+                "        frames = []\n        for i in range(num_frames):\n"
+                "            w = i / (num_frames - 1)\n            z =",
+                "        w = torch.linspace(0, 1, num_frames)[:, None]\n        z =",
+            ),
+            ("            frames.append(model.decode(z))", "        frames = model.decode(z)"),
+            ("torch.cat(frames)", "frames"),
+        ),
+        "Your weights lie on the CPU, and the codes where the model is: on a GPU you stop where "
+        "they are mixed. Look at the line that makes the weights.",
+    ),
+    Misconception(
         "ps5_attributes",
         "direction reversed",
         swapped(ATTRIBUTES, ("with_it - without_it", "without_it - with_it")),
@@ -803,6 +856,13 @@ def gaussian_log_likelihood(x, mean, var=1.0):
         "Your `edit_faces` starts from a code that is drawn, so even a step of strength 0 gives "
         "another face each time. Read again where a step starts.",
     ),
+    Misconception(
+        "ps5_attributes",
+        "direction left where it is",
+        swapped(ATTRIBUTES, ("direction.to(mu.device)", "direction")),
+        "Your `edit_faces` adds the direction to the codes as it comes. Codes of many images are "
+        "kept on the CPU while the model is on a GPU: read again what is said of the direction.",
+    ),
 )
 
 NOT_SEEN: dict[str, str] = {
@@ -815,3 +875,52 @@ NOT_SEEN: dict[str, str] = {
     "DataLoader workers": "Batches are split from a tensor, and no exercise makes a DataLoader.",
 }
 """Mistakes of the course's catalogue that no check sees, each with the reason."""
+
+EQUIVALENT: dict[str, str] = {
+    (
+        "ps5_log_likelihood: - var = torch.as_tensor(var, dtype=x.dtype, "
+        "device=x.device); + var = torch.as_tensor(var, dtype=x.dtype)"
+    ): (
+        "A plain number, the usual case, meets tensors of any type and device; others "
+        "come with the right ones."
+    ),
+    (
+        "ps5_log_likelihood: - var = torch.as_tensor(var, dtype=x.dtype, "
+        "device=x.device); + var = torch.as_tensor(var, device=x.device)"
+    ): (
+        "A plain number, the usual case, meets tensors of any type and device; others "
+        "come with the right ones."
+    ),
+    ("ps5_sample: - return mean + var.sqrt() * noise; + return mean - var.sqrt() * noise"): (
+        "Noise is as likely to be negative as positive."
+    ),
+    (
+        "ps5_sample: - var = torch.as_tensor(var, dtype=mean.dtype, device=mean.device); "
+        "+ var = torch.as_tensor(var, device=mean.device)"
+    ): (
+        "A plain number, the usual case, meets tensors of any type and device; others "
+        "come with the right ones."
+    ),
+    (
+        "ps5_sample: - var = torch.as_tensor(var, dtype=mean.dtype, device=mean.device); "
+        "+ var = torch.as_tensor(var, dtype=mean.dtype)"
+    ): (
+        "A plain number, the usual case, meets tensors of any type and device; others "
+        "come with the right ones."
+    ),
+    (
+        "ps5_sample: - noise = torch.randn(mean.shape, generator=generator, "
+        "device=mean.device, dtype=mean.dtype); + noise = torch.randn(mean.shape, "
+        "generator=generator, device=mean.device)"
+    ): ("Drawn in single precision, and of the other tensor's type after the sum."),
+    (
+        "ps5_checkpoint: - checkpoint = torch.load(path, map_location='cpu', "
+        "weights_only=True); + checkpoint = torch.load(path, map_location='cpu', "
+        "weights_only=False)"
+    ): ("It loads the same files. What else it would load is no part of the exercise."),
+    (
+        "ps5_checkpoint: - checkpoint = torch.load(path, map_location='cpu', "
+        "weights_only=True); + checkpoint = torch.load(path, map_location='cpu')"
+    ): ("It is the default."),
+}
+"""Mutants of the right answer that change nothing, and why."""

@@ -1,27 +1,58 @@
-"""The bank of known mistakes as tests: each is named, and described by what the check observes."""
+"""The banks as tests: known mistakes, each to be named and described, and right answers."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import pytest
 
+from autograder import variants
 from autograder.judge import Verdict
 from autograder.misconceptions import Misconception, of_assignment
 
 
-def mistakes(assignment: str, quick: int = 1000) -> Iterator[Any]:
+def right(exercise: str, name: str) -> str:
+    """The source of a right answer, of which wrong ones are made."""
+    assignment = exercise.partition("_")[0]
+    (found,) = (
+        one.source
+        for one in variants.of_assignment(assignment)
+        if (one.exercise, one.name) == (exercise, name)
+    )
+    return found
+
+
+def right_answers(assignment: str, slow: Container[str]) -> list[Any]:
+    """Parameters of a test: variants, those beyond an exercise's first three `long` if it is slow.
+
+    Args:
+        assignment: its name.
+        slow: exercises, without the assignment's name, whose checks take long.
+    """
+    seen: Counter[str] = Counter()
+    made = []
+    for one in variants.of_assignment(assignment):
+        name = one.exercise.partition("_")[2]
+        seen[name] += 1
+        marks = [pytest.mark.long] if name in slow and seen[name] > 3 else []
+        made.append(pytest.param(name, one.source, id=f"{name}-{one.name}", marks=marks))
+    return made
+
+
+def mistakes(assignment: str, quick: int = 1000) -> list[Any]:
     """Parameters of a test: all of an assignment's, those beyond an exercise's first ones `long`.
 
     Args:
         assignment: its name.
         quick: how many an exercise, where judging each takes seconds.
     """
-    seen = Counter()
+    seen: Counter[str] = Counter()
+    made = []
     for one in of_assignment(assignment):
         seen[one.exercise] += 1
         marks = [pytest.mark.long] if seen[one.exercise] > quick else []
-        yield pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks)
+        made.append(pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks))
+    return made
 
 
 def assert_named(

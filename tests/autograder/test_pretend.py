@@ -387,6 +387,13 @@ BUGS = {
             source = torch.Generator().manual_seed(0)
             return torch.randn(3, generator=source, device=x.device)  # here
         """,
+    "a generator's state": """
+        def f(x):
+            source = torch.Generator(x.device)
+            state = source.get_state().to(x.device)
+            source.set_state(state)  # here
+            return torch.randn(3, generator=source, device=x.device)
+        """,
     "a total": """
         def f(x):
             total = torch.zeros(())  # here

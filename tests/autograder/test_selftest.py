@@ -88,6 +88,25 @@ def test_right_answers_are_handed_in_together_one_an_exercise():
     assert all(len({one.exercise for one in row}) == len(row) for row in rows)
 
 
+def test_a_second_bank_is_read_from_its_folder_and_counted(tmp_path):
+    (tmp_path / "ps2.py").write_text(
+        'WRONG = {("ps2_kl", "no half"): "twice", ("ps2_kl", "no mu"): "none"}\n'
+        'RIGHT = {("ps2_kl", "loop"): "loop"}\n'
+    )
+    todo = selftest.second_tasks("ps2", tmp_path)
+    assert [task.arguments for task in todo] == [
+        ("ps2_kl", ["twice"]),
+        ("ps2_kl", ["none"]),
+        ("ps2_kl", ["loop"]),
+    ]
+    found = [verdict(1, "twice"), verdict(2), verdict(1)]
+    tally = selftest.total(task.judge([one]) for task, one in zip(todo, found, strict=True))
+    assert (tally.misconceptions, tally.caught, tally.named) == (2, 1, 1)
+    assert (tally.variants, tally.accepted) == (1, 0)
+    assert tally.problems == ["ps2_kl: no mu: not caught", "ps2_kl: loop: refused: said"]
+    assert selftest.second_tasks("ps1", tmp_path) == []
+
+
 @pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 def test_answers_go_through_the_sandbox_and_the_judge():
     wrong = "def gaussian_kl(mu, log_var):\n    return (mu**2 + log_var.exp() - 1 - log_var).sum()"
@@ -95,3 +114,5 @@ def test_answers_go_through_the_sandbox_and_the_judge():
     loop = "def gaussian_kl(mu, log_var):\n    k = mu**2 + log_var.exp() - 1 - log_var\n"
     right = loop + "    return sum(k.unbind(-1)) / 2"
     assert bank.full_marks("ps2_kl", [wrong, right, endless, right]) == [False, True, False, True]
+    (verdict,) = bank.judged("ps2_kl", [wrong])
+    assert verdict["id"] == "ps2_kl" and "shape" in verdict["message"]
