@@ -143,7 +143,10 @@ def _code_of(assignment: str) -> str:
 
 
 def tasks(assignment: str, sample: bool = False) -> list[Task]:
-    """All parts of the self-test of an assignment; of a sample, one of a kind an exercise."""
+    """All parts of the self-test of an assignment, or a sample of them.
+
+    Of each exercise, a sample has a right answer and a mutant, and of every other one a mistake.
+    """
     known = list(misconceptions.of_assignment(assignment))
     right = list(variants.of_assignment(assignment))
     changed = [
@@ -151,9 +154,8 @@ def tasks(assignment: str, sample: bool = False) -> list[Task]:
         for exercise in bank.exercises(assignment)
     ]
     if sample:
-        known, right = (
-            list({one.exercise: one for one in all_}.values()) for all_ in (known, right)
-        )
+        known = list({one.exercise: one for one in known}.values())[::2]
+        right = list({one.exercise: one for one in right}.values())
     made = [
         Task(
             assignment,

@@ -1,7 +1,7 @@
 """The banks as tests: known mistakes, each to be named and described, and right answers."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -36,6 +36,25 @@ def right_answers(assignment: str, slow: Container[str]) -> list[Any]:
         seen[name] += 1
         marks = [pytest.mark.long] if name in slow and seen[name] > 3 else []
         made.append(pytest.param(name, one.source, id=f"{name}-{one.name}", marks=marks))
+    return made
+
+
+def wrong_answers(
+    rows: Sequence[tuple[Any, ...]], slow: Container[str], quick: int = 5
+) -> list[Any]:
+    """Parameters of a test: rows, those beyond an exercise's first ones `long` if it is slow.
+
+    Args:
+        rows: each begins with the exercise and a name.
+        slow: exercises whose checks take long.
+        quick: how many of these are not `long`.
+    """
+    seen: Counter[str] = Counter()
+    made = []
+    for row in rows:
+        seen[row[0]] += 1
+        marks = [pytest.mark.long] if row[0] in slow and seen[row[0]] > quick else []
+        made.append(pytest.param(*row, id="-".join(row[:2]), marks=marks))
     return made
 
 

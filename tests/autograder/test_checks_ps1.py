@@ -4,9 +4,8 @@ The wrong answers that students are known to write are the misconceptions, and e
 further ones stand here, with words of the message that they get.
 """
 
-
 import pytest
-from known import assert_named, mistakes, right_answers
+from known import assert_named, mistakes, right_answers, wrong_answers
 
 from autograder.misconceptions import swapped as swap
 from autograder.misconceptions.ps1 import (
@@ -994,10 +993,6 @@ WORDS = {  # what the check itself observes, beside the message
 }
 
 
-def _id(case):
-    return "-".join(case[:2])
-
-
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_reference_scores_in_full(judged, name):
     for seed in range(3 if name in SLOW else 20):
@@ -1020,7 +1015,7 @@ def test_another_right_answer_scores_in_full(judged, name, source):
         assert verdict.verdict == "pass", (seed, verdict.message, verdict.detail)
 
 
-@pytest.mark.parametrize(("name", "mistake", "source", "words"), WRONG, ids=map(_id, WRONG))
+@pytest.mark.parametrize(("name", "mistake", "source", "words"), wrong_answers(WRONG, SLOW))
 def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, source, words):
     verdict = judged(f"ps1_{name}", source)
     assert verdict.verdict in ("partial", "fail", "error"), verdict

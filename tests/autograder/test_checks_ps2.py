@@ -4,10 +4,9 @@ The wrong answers that students often write stand in `autograder.misconceptions.
 here; each names words of the message it gets.
 """
 
-
 import pytest
 import torch
-from known import assert_named, mistakes, right, right_answers
+from known import assert_named, mistakes, right, right_answers, wrong_answers
 
 from autograder.checks.common import reaches_every_parameter
 from autograder.misconceptions import swapped as swap
@@ -917,9 +916,7 @@ def test_another_right_answer_scores_in_full(judged, name, source):
         assert verdict.verdict == "pass", (seed, verdict.message, verdict.detail)
 
 
-@pytest.mark.parametrize(
-    ("name", "mistake", "source", "words"), WRONG, ids=["-".join(row[:2]) for row in WRONG]
-)
+@pytest.mark.parametrize(("name", "mistake", "source", "words"), wrong_answers(WRONG, SLOW))
 def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, source, words):
     verdict = judged(f"ps2_{name}", source)
     assert verdict.verdict in ("partial", "fail", "error"), verdict

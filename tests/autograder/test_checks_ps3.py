@@ -8,7 +8,7 @@ import ast
 import inspect
 
 import pytest
-from known import assert_named, mistakes, right, right_answers
+from known import assert_named, mistakes, right, right_answers, wrong_answers
 
 from autograder.misconceptions import swapped as swap
 from autograder.misconceptions.ps3 import (
@@ -705,9 +705,7 @@ def test_another_right_answer_scores_in_full(judged_ps3, name, source):
         assert verdict.verdict == "pass", (seed, verdict.message, verdict.detail)
 
 
-@pytest.mark.parametrize(
-    ("name", "mistake", "source", "words"), WRONG, ids=["-".join(row[:2]) for row in WRONG]
-)
+@pytest.mark.parametrize(("name", "mistake", "source", "words"), wrong_answers(WRONG, SLOW))
 def test_a_known_mistake_loses_points_and_is_described(judged_ps3, name, mistake, source, words):
     verdict = judged_ps3(name, source)
     assert verdict.verdict in ("partial", "fail", "error"), verdict

@@ -11,7 +11,7 @@ import re
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from known import assert_named, mistakes, right_answers
+from known import assert_named, mistakes, right_answers, wrong_answers
 
 from autograder.judge import judge
 from autograder.misconceptions import swapped as swap
@@ -1311,10 +1311,6 @@ WORDS = {
 """What the check itself observes of a known misconception, beside the message."""
 
 
-def _id(case):
-    return "-".join(case[:2]) if len(case) == 5 else case[0]
-
-
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_reference_scores_in_full(judged, name):
     for seed in range(3 if name in SLOW else 8):
@@ -1331,7 +1327,7 @@ def test_another_right_answer_scores_in_full(judged, name, source):
 
 
 @pytest.mark.parametrize(
-    ("name", "mistake", "source", "words", "num_lost"), WRONG, ids=map(_id, WRONG)
+    ("name", "mistake", "source", "words", "num_lost"), wrong_answers(WRONG, SLOW)
 )
 def test_a_known_mistake_loses_points_and_is_described(
     judged, name, mistake, source, words, num_lost

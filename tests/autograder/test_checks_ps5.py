@@ -10,7 +10,7 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
-from known import assert_named, mistakes, right, right_answers
+from known import assert_named, mistakes, right, right_answers, wrong_answers
 
 from autograder.judge import judge
 from autograder.misconceptions import of_assignment
@@ -966,10 +966,6 @@ COSTS_LITTLE = {
 }
 
 
-def _id(case):
-    return "-".join(case[:2]) if len(case) == 4 else case[0]
-
-
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_reference_scores_in_full(judged, name):
     for seed in range(2 if name in SLOW else 8):
@@ -993,7 +989,7 @@ def test_another_right_answer_scores_in_full(judged, name, source):
         assert verdict.verdict == "pass", (seed, verdict.message, verdict.detail)
 
 
-@pytest.mark.parametrize(("name", "mistake", "source", "words"), WRONG, ids=map(_id, WRONG))
+@pytest.mark.parametrize(("name", "mistake", "source", "words"), wrong_answers(WRONG, SLOW))
 def test_a_known_mistake_loses_points_and_is_described(judged, name, mistake, source, words):
     verdict = judged(name, source)
     assert verdict.verdict in ("partial", "fail", "error"), verdict

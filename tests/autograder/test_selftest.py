@@ -8,6 +8,7 @@ from autograder.mutants import Mutant
 from autograder.sandbox.outside import problem
 from autograder.selftest import Tally, Task
 from autograder.variants import Variant
+from vae_course.authoring.assignment import list_assignments
 
 ONE = Misconception("ps2_kl", "twice", "def gaussian_kl(mu, log_var): ...", "The half is missing.")
 
@@ -116,3 +117,13 @@ def test_answers_go_through_the_sandbox_and_the_judge():
     assert bank.full_marks("ps2_kl", [wrong, right, endless, right]) == [False, True, False, True]
     (verdict,) = bank.judged("ps2_kl", [wrong])
     assert verdict["id"] == "ps2_kl" and "shape" in verdict["message"]
+
+
+@pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+@pytest.mark.parametrize("assignment", list_assignments())
+def test_a_sample_of_the_self_test_holds(assignment):
+    tally = selftest.total(
+        tally for _, tally in selftest.run(selftest.tasks(assignment, sample=True), jobs=1)
+    )
+    assert tally.is_sound, tally.problems
+    assert tally.misconceptions >= 5 and tally.variants >= 10 and tally.mutants >= 9
