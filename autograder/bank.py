@@ -61,24 +61,34 @@ def submission(assignment: str, answers: Mapping[str, str]) -> nbformat.Notebook
     return notebook
 
 
+def judged(exercise: str, text: str) -> dict[str, Any]:
+    """The verdict on an answer cell, as it stands when the notebook has run so far.
+
+    Args:
+        exercise: its id.
+        text: the answer cell; the answers before it are the right ones.
+    """
+    assignment = exercise.partition("_")[0]
+    graded, last = exercises(assignment), exercise + ANSWER
+    cells = [
+        cell for cell in submission(assignment, {exercise: text}).cells if cell.id not in graded
+    ]
+    with shared_warm_parent().session(Limits(cell_seconds=CELL_SECONDS)) as session:
+        execution.start(session, SEED)
+        for cell in cells[: [cell.id for cell in cells].index(last) + 1]:
+            session.run_cell(cell.source)
+        return execution.judged(exercise_of(exercise), session, SEED).to_dict()
+
+
 def full_marks(exercise: str, answers: Sequence[str]) -> list[bool]:
-    """Whether each of some answers to an exercise gets full marks, one after another."""
-    found = judged(exercise, answers, name_mistakes=False)
-    return [verdict["score"] >= verdict["max_score"] for verdict in found]
+    """Whether each of some answers to an exercise gets full marks, one after another.
 
-
-def judged(
-    exercise: str, answers: Sequence[str], name_mistakes: bool = True
-) -> list[dict[str, Any]]:
-    """The verdict on each of some answers to an exercise, the right ones standing elsewhere.
-
-    They are judged one after another in one process, where one answer may find what another has
-    left.
+    They share a process, and each is put in the place of the right answer.
     """
     assignment = exercise.partition("_")[0]
     graded = exercises(assignment)
     before = [cell.source for cell in submission(assignment, {}).cells if cell.id not in graded]
-    found: list[dict[str, Any]] = []
+    found: list[bool] = []
     limits = Limits(cell_seconds=CELL_SECONDS)
     while len(found) < len(answers):
         with shared_warm_parent().session(limits) as session:
@@ -86,19 +96,17 @@ def judged(
             for text in before:
                 session.run_cell(text)
             for text in answers[len(found) :]:
-                found.append(_judged(exercise, text, session, name_mistakes))
+                found.append(_has_full_marks(exercise, text, session))
                 if session.lost:  # the next one needs another process
                     break
     return found
 
 
-def _judged(exercise: str, text: str, session: Session, name_mistakes: bool) -> dict[str, Any]:
+def _has_full_marks(exercise: str, text: str, session: Session) -> bool:
     try:
         session.run_cell(answer(exercise))
         session.run_cell(text)
-        verdict = execution.judged(
-            exercise_of(exercise), session, SEED, name_mistakes=name_mistakes
-        )
-    except Lost as lost:
-        return {"score": 0.0, "max_score": 1.0, "misconception": None, "message": str(lost)}
-    return verdict.to_dict()
+        verdict = execution.judged(exercise_of(exercise), session, SEED, name_mistakes=False)
+    except Lost:
+        return False
+    return verdict.score >= verdict.max_score

@@ -205,7 +205,7 @@ def second_tasks(assignment: str, folder: Path) -> list[Task]:
             assignment,
             f"{exercise}: {name}",
             bank.judged,
-            (exercise, [source]),
+            (exercise, source),
             functools.partial(judge, f"{exercise}: {name}"),
         )
         for kind, judge in (("WRONG", of_second_mistake), ("RIGHT", of_second_right))
@@ -213,9 +213,9 @@ def second_tasks(assignment: str, folder: Path) -> list[Task]:
     ]
 
 
-def of_second_mistake(place: str, found: Sequence[dict[str, Any]]) -> Tally:
+def of_second_mistake(place: str, verdict: dict[str, Any]) -> Tally:
     """The tally of a wrong answer. Whether a name fits it is for a person to say."""
-    verdict, tally = found[0], Tally(misconceptions=1)
+    tally = Tally(misconceptions=1)
     if verdict["score"] >= verdict["max_score"]:
         tally.problems.append(f"{place}: not caught")
     else:
@@ -224,10 +224,9 @@ def of_second_mistake(place: str, found: Sequence[dict[str, Any]]) -> Tally:
     return tally
 
 
-def of_second_right(place: str, found: Sequence[dict[str, Any]]) -> Tally:
+def of_second_right(place: str, verdict: dict[str, Any]) -> Tally:
     """The tally of a right answer."""
-    verdict, tally = found[0], Tally(variants=1)
-    tally.accepted = int(verdict["score"] >= verdict["max_score"])
+    tally = Tally(variants=1, accepted=int(verdict["score"] >= verdict["max_score"]))
     if not tally.accepted:
         tally.problems.append(f"{place}: refused: {verdict['message']}")
     return tally
