@@ -8,8 +8,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from hypothesis import settings
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+# How long an example takes is the machine's affair, and no test's: it may be busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Stands beside the notebook, where nbgrader copies it next to each submission. It publishes its
 # verdicts in the form of the course's own judge.

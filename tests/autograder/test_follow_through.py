@@ -105,7 +105,9 @@ def test_nothing_of_the_second_run_gets_out():
     ran = run(hand_in(ps2_kl=TWICE, ps2_elbo=LEAK))
     assert "LEAK" not in json.dumps([ran.outputs, ran.warnings]) and not ran.left
     found = verdicts(ran)["ps2_elbo"]
-    assert found["score"] == 0 and not found["followed_through"]
+    alone = verdicts(run(hand_in(ps2_elbo=LEAK)))["ps2_elbo"]
+    assert found["score"] == alone["score"] < 0.1 * found["max_score"]
+    assert not found["followed_through"]
 
 
 def test_its_words_are_ours_where_it_earns_something():
