@@ -20,7 +20,7 @@ from autograder.workers import Job, run_submission
 from vae_course.authoring.assignment import load_assignment
 
 SEED = 1
-CELL_SECONDS = 120.0
+LIMITS = Limits(cell_seconds=120.0)
 
 
 def exercises(assignment: str) -> list[str]:
@@ -39,8 +39,7 @@ def verdicts(assignment: str, answers: Mapping[str, str]) -> dict[str, dict[str,
         The recorded verdict of each exercise.
     """
     text = nbformat.writes(submission(assignment, answers))
-    limits = vars(Limits(cell_seconds=CELL_SECONDS))
-    ran = run_submission(Job({assignment: text}, None, (), limits, SEED))[assignment]
+    ran = run_submission(Job({assignment: text}, None, (), vars(LIMITS), SEED))[assignment]
     shown = [output.get("data", {}).get(VERDICT_MIME) for cell in ran.outputs for output in cell]
     return {verdict["id"]: verdict for verdict in shown if verdict}
 
@@ -68,15 +67,10 @@ def judged(exercise: str, text: str) -> dict[str, Any]:
         exercise: its id.
         text: the answer cell; the answers before it are the right ones.
     """
-    assignment = exercise.partition("_")[0]
-    graded, last = exercises(assignment), exercise + ANSWER
-    cells = [
-        cell for cell in submission(assignment, {exercise: text}).cells if cell.id not in graded
-    ]
-    with shared_warm_parent().session(Limits(cell_seconds=CELL_SECONDS)) as session:
-        execution.start(session, SEED)
-        for cell in cells[: [cell.id for cell in cells].index(last) + 1]:
-            session.run_cell(cell.source)
+    cells = _ungraded(exercise, {exercise: text})
+    last = [cell.id for cell in cells].index(exercise + ANSWER)
+    with shared_warm_parent().session(LIMITS) as session:
+        _begin(session, cells[: last + 1])
         return execution.judged(exercise_of(exercise), session, SEED).to_dict()
 
 
@@ -85,21 +79,28 @@ def full_marks(exercise: str, answers: Sequence[str]) -> list[bool]:
 
     They share a process, and each is put in the place of the right answer.
     """
-    assignment = exercise.partition("_")[0]
-    graded = exercises(assignment)
-    before = [cell.source for cell in submission(assignment, {}).cells if cell.id not in graded]
+    cells = _ungraded(exercise, {})
     found: list[bool] = []
-    limits = Limits(cell_seconds=CELL_SECONDS)
     while len(found) < len(answers):
-        with shared_warm_parent().session(limits) as session:
-            execution.start(session, SEED)
-            for text in before:
-                session.run_cell(text)
+        with shared_warm_parent().session(LIMITS) as session:
+            _begin(session, cells)
             for text in answers[len(found) :]:
                 found.append(_has_full_marks(exercise, text, session))
                 if session.lost:  # the next one needs another process
                     break
     return found
+
+
+def _ungraded(exercise: str, answers: Mapping[str, str]) -> list[nbformat.NotebookNode]:
+    assignment = exercise.partition("_")[0]
+    graded = exercises(assignment)
+    return [cell for cell in submission(assignment, answers).cells if cell.id not in graded]
+
+
+def _begin(session: Session, cells: Sequence[nbformat.NotebookNode]) -> None:
+    execution.start(session, SEED)
+    for cell in cells:
+        session.run_cell(cell.source)
 
 
 def _has_full_marks(exercise: str, text: str, session: Session) -> bool:

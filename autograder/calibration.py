@@ -10,15 +10,12 @@ import hashlib
 import importlib
 import inspect
 import io
-import json
 import math
 import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
-from itertools import zip_longest
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from types import CodeType, FunctionType
@@ -27,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from autograder import misconceptions, variants
+from autograder import kept, misconceptions, variants
 from autograder.checks.common import Convergence
 from autograder.draw import Draw
 from autograder.solved import code_cells
@@ -63,6 +60,19 @@ class Run:
     @property
     def assignment(self) -> str:
         return self.exercise.partition("_")[0]
+
+    @property
+    def key(self) -> str:
+        """What it is, and a hash of what its number depends on, apart from its seed."""
+        return " ".join([self.exercise, self.kind, str(self.seed), _code(self), self.answer])
+
+    @property
+    def function(self) -> "Callable[[Run], Found]":
+        return measured
+
+    @property
+    def arguments(self) -> "tuple[Run]":
+        return (self,)
 
 
 class Found(NamedTuple):
@@ -110,11 +120,9 @@ def right_answers(assignment: str) -> dict[str, tuple[str, ...]]:
 
     A model is made of the answers to several exercises, so each notebook takes a variant of each.
     """
-    columns: dict[str, list[str]] = {}
-    for one in variants.of_assignment(assignment):
-        columns.setdefault(one.exercise, []).append(one.source)
-    rows = enumerate(zip_longest(*columns.values()), 1)
-    return {REFERENCE: ()} | {f"variants {n}": tuple(filter(None, row)) for n, row in rows}
+    together = enumerate(variants.rows(variants.of_assignment(assignment)), 1)
+    made = {f"variants {n}": tuple(one.source for one in row) for n, row in together}
+    return {REFERENCE: ()} | made
 
 
 @functools.cache
@@ -178,43 +186,19 @@ def run(todo: Sequence[Run], jobs: int, keep: Path) -> Iterator[tuple[Run, Found
     Args:
         todo: the runs.
         jobs: how many processes.
-        keep: a file of JSON lines. What is found is added to it at once; what stands in it already
-            and comes from the same code is not run again.
+        keep: a file of what earlier runs found, which is added to; what comes from the same code
+            is not run again.
 
     Returns:
         An iterator: first what was kept, then the others as they end.
     """
-    before = kept(keep)
-    yield from ((one, before[one]) for one in todo if one in before)
-    keep.parent.mkdir(parents=True, exist_ok=True)
-    # Each process computes with one thread: two of them disturb each other otherwise.
-    with (
-        keep.open("a") as file,
-        ProcessPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-    ):
-        try:
-            begun = {pool.submit(measured, one): one for one in todo if one not in before}
-            for future in as_completed(begun):
-                one, found = begun[future], future.result()
-                record = asdict(one) | {"code": _code(one)} | found._asdict()
-                print(json.dumps(record), file=file, flush=True)
-                yield one, found
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return ((one, Found(*found)) for one, found, _ in kept.run(todo, jobs, keep))
 
 
-def kept(path: Path) -> dict[Run, Found]:
+def found_before(todo: Iterable[Run], keep: Path) -> dict[Run, Found]:
     """What earlier runs found with the code as it is now."""
-    found = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            record = json.loads(line)
-            one = Run(*(record[name] for name in Run.__dataclass_fields__))
-            if record["code"] == _code(one):
-                found[one] = Found(record["number"], record["said"])
-        except (ValueError, LookupError, StopIteration):
-            continue  # cut short, or of an answer that is no more
-    return found
+    before = kept.kept(keep)
+    return {one: Found(*before[one.key]) for one in todo if one.key in before}
 
 
 def _code(run: Run) -> str:

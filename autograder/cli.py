@@ -41,6 +41,12 @@ class Isolation(StrEnum):
 CourseOption = Annotated[Path, typer.Option(help="The course's folder.", metavar="DIR")]
 StudentOption = Annotated[str | None, typer.Option(help="Only this student.")]
 AssignmentArgument = Annotated[str, typer.Argument(help="Such as ps2.", metavar="ASSIGNMENT")]
+AssignmentsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Such as ps2. [default: all]", metavar="ASSIGNMENT")
+]
+JobsOption = Annotated[
+    int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
+]
 
 
 @app.command()
@@ -58,9 +64,7 @@ def grade(
         int | None,
         typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
-    ] = None,
+    jobs: JobsOption = None,
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Of a Dask cluster that runs the submissions."),
@@ -181,15 +185,11 @@ def demo(
 
 @app.command()
 def selftest(
-    assignments: Annotated[
-        list[str] | None, typer.Argument(help="Such as ps2. [default: all]", metavar="ASSIGNMENT")
-    ] = None,
+    assignments: AssignmentsArgument = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Only one of each kind an exercise.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
-    ] = None,
+    jobs: JobsOption = None,
     cache: Annotated[
         Path | None, typer.Option(help="A file of results, used again where nothing changed.")
     ] = None,
@@ -235,15 +235,11 @@ def selftest(
 
 @app.command()
 def calibrate(
-    assignments: Annotated[
-        list[str] | None, typer.Argument(help="Such as ps2. [default: all]", metavar="ASSIGNMENT")
-    ] = None,
+    assignments: AssignmentsArgument = None,
     runs: Annotated[
         int, typer.Option(help="Trainings of right answers for each threshold.", min=1)
     ] = 300,
-    jobs: Annotated[
-        int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
-    ] = None,
+    jobs: JobsOption = None,
     keep: Annotated[
         Path, typer.Option(help="A file of what each run found, from which the next goes on.")
     ] = Path("build/calibration.jsonl"),
@@ -275,8 +271,7 @@ def calibrate(
                 pass
         except KeyboardInterrupt:  # caught here: Typer would end without a word
             raise Stopped(f"stopped; {keep} holds what was found; the next run goes on") from None
-        found = calibration.kept(keep)
-        found = {run: found[run] for run in wanted if run in found}
+        found = calibration.found_before(wanted, keep)
         write_atomically(out, calibration.document(found, runs))
         console.print(Text(f"Table: {out}"), soft_wrap=True)
         problems = [line for row in calibration.rows(found) for line in row.problems]

@@ -12,24 +12,20 @@ import functools
 import hashlib
 import json
 import runpy
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from autograder import bank, misconceptions, variants
+from autograder import bank, kept, misconceptions, variants
 from autograder.course import hash_of
 from autograder.misconceptions import Misconception
 from autograder.mutants import Mutant, mutants
 from autograder.solved import answer
 from vae_course import files as course_files
 from vae_course.authoring.assignment import list_assignments
-from vae_course.files import write_atomically
 
 MUTANTS_EACH = 12
 """Of an exercise, at most."""
@@ -174,7 +170,7 @@ def tasks(assignment: str, sample: bool = False) -> list[Task]:
             (assignment, {one.exercise: one.source for one in together}),
             functools.partial(of_variants, together),
         )
-        for number, together in enumerate(_rows(right), 1)
+        for number, together in enumerate(variants.rows(right), 1)
     ]
     made += [
         Task(
@@ -196,48 +192,43 @@ def second_tasks(assignment: str, folder: Path) -> list[Task]:
     Args:
         assignment: its name.
         folder: holds a Python file of the assignment's name with two dictionaries of answer cells,
-            WRONG and RIGHT, by exercise and a few words for what is wrong or different.
+            WRONG and RIGHT, by exercise and a few words for what is wrong or different; and perhaps
+            a third, ARGUABLE, of those in WRONG that may well be right, with the reason.
     """
     path = folder / f"{assignment}.py"
     answers = runpy.run_path(str(path)) if path.is_file() else {"WRONG": {}, "RIGHT": {}}
+    arguable = answers.get("ARGUABLE", {})
     return [
         Task(
             assignment,
             f"{exercise}: {name}",
             bank.judged,
             (exercise, source),
-            functools.partial(judge, f"{exercise}: {name}"),
+            functools.partial(judge, f"{exercise}: {name}", arguable.get((exercise, name))),
         )
         for kind, judge in (("WRONG", of_second_mistake), ("RIGHT", of_second_right))
         for (exercise, name), source in answers[kind].items()
     ]
 
 
-def of_second_mistake(place: str, verdict: dict[str, Any]) -> Tally:
+def of_second_mistake(place: str, arguable: str | None, verdict: dict[str, Any]) -> Tally:
     """The tally of a wrong answer. Whether a name fits it is for a person to say."""
     tally = Tally(misconceptions=1)
     if verdict["score"] >= verdict["max_score"]:
-        tally.problems.append(f"{place}: not caught")
+        reason = f" (arguable: {arguable})" if arguable else ""
+        tally.problems.append(f"{place}: not caught{reason}")
     else:
         tally.caught = 1
         tally.named = int(verdict["misconception"] is not None)
     return tally
 
 
-def of_second_right(place: str, verdict: dict[str, Any]) -> Tally:
+def of_second_right(place: str, _: str | None, verdict: dict[str, Any]) -> Tally:
     """The tally of a right answer."""
     tally = Tally(variants=1, accepted=int(verdict["score"] >= verdict["max_score"]))
     if not tally.accepted:
         tally.problems.append(f"{place}: refused: {verdict['message']}")
     return tally
-
-
-def _rows(right: Sequence[variants.Variant]) -> list[list[variants.Variant]]:
-    """Variants that can be handed in together: at most one an exercise."""
-    columns: dict[str, list[variants.Variant]] = {}
-    for one in right:
-        columns.setdefault(one.exercise, []).append(one)
-    return [[one for one in row if one] for row in zip_longest(*columns.values())]
 
 
 def of_mistake(one: Misconception, found: dict[str, dict[str, Any]]) -> Tally:
@@ -306,35 +297,10 @@ def run(todo: Sequence[Task], jobs: int, cache: Path | None = None) -> Iterator[
     Returns:
         An iterator of tasks and tallies.
     """
-    kept = _read(cache)
-    with ProcessPoolExecutor(jobs) as pool:
-        begun: dict[Future, Task] = {}
-        for task in todo:
-            if task.key in kept:
-                yield task, task.judge(kept[task.key])
-            else:
-                begun[pool.submit(_timed, task.function, task.arguments)] = task
-        for future in as_completed(begun):
-            task, (result, seconds) = begun[future], future.result()
-            kept[task.key] = result
-            if cache is not None:
-                write_atomically(cache, json.dumps(kept))
-            tally = task.judge(result)
-            tally.seconds = seconds
-            yield task, tally
-
-
-def _timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
-    begin = time.perf_counter()
-    result = function(*arguments)
-    return json.loads(json.dumps(result)), time.perf_counter() - begin
-
-
-def _read(cache: Path | None) -> dict[str, Any]:
-    try:
-        return json.loads(cache.read_text()) if cache else {}
-    except (OSError, ValueError):
-        return {}  # it only saves time
+    for task, result, seconds in kept.run(todo, jobs, cache):
+        tally = task.judge(result)
+        tally.seconds = seconds
+        yield task, tally
 
 
 def total(tallies: Iterable[Tally]) -> Tally:

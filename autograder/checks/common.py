@@ -155,11 +155,96 @@ def converged(student: Student, against: Convergence, draw: Draw) -> str | None:
     return said
 
 
-def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
-    """`ask(seed=..., generator=...)` takes its randomness from the generator, and only there."""
+CALLED = '''
+import torch
+
+
+def started(seed):
+    """A generator that goes on from one call to the next."""
+    return torch.Generator().manual_seed(seed)
+
+
+def method_of(model, name):
+    return getattr(model, name)
+
+
+def changed(function, *args, **kwargs):
+    """The numbers of those arguments into which a function writes."""
+    tensors = {n: arg for n, arg in enumerate(args) if isinstance(arg, torch.Tensor)}
+    before = {n: tensor.clone() for n, tensor in tensors.items()}
+    function(*args, **kwargs)
+    return [n for n, tensor in tensors.items() if not torch.equal(tensor, before[n])]
+
+
+def drawn_after(function, *args, **kwargs):
+    """What PyTorch draws when a function has been called."""
+    function(*args, **kwargs)
+    return torch.rand(3)
+'''
+
+
+def function_of(student: Student, target: Target) -> Ref:
+    """What can be called as an object, to be handed to a probe."""
+    if isinstance(target, str):
+        return student.ref(target)
+    if isinstance(target, Ref):
+        return target
+    return student.call(student.define(CALLED)["method_of"], *target, keep=True)
+
+
+def leaves_arguments(
+    student: Student, target: Target, *args: Any, named: str = "", **kwargs: Any
+) -> str | None:
+    """A call does not write into the tensors that it is given.
+
+    Args:
+        named: what is called, where `target` does not say it.
+    """
+    changed = student.define(CALLED)["changed"]
+    if student.call(changed, function_of(student, target), *args, **kwargs) == []:
+        return None
+    return (
+        f"{expect.upper(named or name_of(target))} writes into a tensor that it is given: whoever "
+        "uses that tensor once more finds it changed. Which operation works in place?"
+    )
+
+
+def sets_no_seed(
+    student: Student, target: Target, *args: Any, named: str = "", **kwargs: Any
+) -> str | None:
+    """What is drawn after a call still depends on what was drawn from before it.
+
+    Args:
+        named: what is called, where `target` does not say it.
+    """
+    drawn_after, function = student.define(CALLED)["drawn_after"], function_of(student, target)
+    first, second = (
+        student.call(drawn_after, function, *args, seed=seed, **kwargs) for seed in (1, 2)
+    )
+    return expect.different(
+        first,
+        second,
+        f"After {named or name_of(target)} PyTorch's next random numbers are always the same. Is a "
+        "seed or a generator's state set inside? That affects the whole notebook.",
+    )
+
+
+def name_of(target: Target) -> str:
+    """What a message calls it."""
+    if isinstance(target, Ref):
+        return "it"
+    return f"`{target if isinstance(target, str) else target[1]}`"
+
+
+def uses_generator(student: Student, ask: Callable[..., Any], what: str) -> str | None:
+    """`ask(seed=..., generator=...)` takes its randomness from the generator, and only there.
+
+    Two calls with one generator differ: it is drawn from, and not only asked for its seed.
+    """
     once = ask(seed=1, generator=Seed(11))
     again = ask(seed=2, generator=Seed(11))
     other = ask(seed=1, generator=Seed(12))
+    moving = student.call(student.define(CALLED)["started"], 11, keep=True)
     return (
         expect.first(_is_drawn(draw, what) for draw in (once, again, other))
         or expect.same(
@@ -173,6 +258,13 @@ def uses_generator(ask: Callable[..., Any], what: str) -> str | None:
             other,
             f"With generators of different seeds, {what} is the same. Is the generator used, and "
             "is no seed set inside?",
+        )
+        or expect.different(
+            ask(seed=1, generator=moving),
+            ask(seed=1, generator=moving),
+            f"In two calls with the same generator {what} is the same, although a generator moves "
+            "on whenever it is used. Is this very generator passed to the draw, and not a new one "
+            "with the same seed?",
         )
     )
 
@@ -351,11 +443,25 @@ def lines(points: Tensor, steps: int = 161) -> list[Tensor]:
 
 
 def works_on_gpu(student: Student, target: Target, *args: Any, **kwargs: Any) -> str | None:
-    """On a GPU a call comes to an end, and what it gives is there too.
+    """On a GPU a call comes to an end and gives tensors, which are there too.
 
     The arguments are those of `Student.on_gpu`. The call is one that works on the CPU: whatever
     else goes wrong with it is a `StudentError`, as from any other call.
     """
+    places = _places_on_gpu(student, target, *args, **kwargs)
+    if isinstance(places, str):
+        return places
+    return None if places else "On a GPU the result is not a tensor, but a tensor was expected."
+
+
+def ends_on_gpu(student: Student, target: Target, *args: Any, **kwargs: Any) -> str | None:
+    """The same of a call that may give plain numbers, such as a history of losses."""
+    places = _places_on_gpu(student, target, *args, **kwargs)
+    return places if isinstance(places, str) else None
+
+
+def _places_on_gpu(student: Student, target: Target, *args: Any, **kwargs: Any) -> list[str] | str:
+    """The places of the tensors that come back, or what is wrong."""
     try:
         places = student.on_gpu(target, *args, **kwargs)
     except StudentError as error:
@@ -363,7 +469,7 @@ def works_on_gpu(student: Student, target: Target, *args: Any, **kwargs: Any) ->
             raise
         return f"On a GPU this stops: {_where_devices_meet(error)}."
     if "cpu" not in places:
-        return None
+        return places
     part = "A part of the result" if "gpu" in places else "The result"
     return f"{part} is on the CPU, although the inputs are on the GPU."
 

@@ -1,7 +1,7 @@
 """The banks as tests: known mistakes, each to be named and described, and right answers."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -23,39 +23,33 @@ def right(exercise: str, name: str) -> str:
 
 
 def right_answers(assignment: str, slow: Container[str]) -> list[Any]:
-    """Parameters of a test: variants, those beyond an exercise's first three `long` if it is slow.
+    """Parameters of a test: variants, those beyond a slow exercise's first three `long`.
 
     Args:
         assignment: its name.
         slow: exercises, without the assignment's name, whose checks take long.
     """
-    seen: Counter[str] = Counter()
-    made = []
-    for one in variants.of_assignment(assignment):
-        name = one.exercise.partition("_")[2]
-        seen[name] += 1
-        marks = [pytest.mark.long] if name in slow and seen[name] > 3 else []
-        made.append(pytest.param(name, one.source, id=f"{name}-{one.name}", marks=marks))
-    return made
+    rows = [
+        (one.exercise.partition("_")[2], one.name, one.source)
+        for one in variants.of_assignment(assignment)
+    ]
+    return [
+        pytest.param(row[0], row[2], id="-".join(row[:2]), marks=marks)
+        for row, marks in _marked(rows, slow, quick=3)
+    ]
 
 
-def wrong_answers(
-    rows: Sequence[tuple[Any, ...]], slow: Container[str], quick: int = 5
-) -> list[Any]:
-    """Parameters of a test: rows, those beyond an exercise's first ones `long` if it is slow.
+def wrong_answers(rows: Sequence[tuple[Any, ...]], slow: Container[str]) -> list[Any]:
+    """Parameters of a test: rows, those beyond a slow exercise's first five `long`.
 
     Args:
         rows: each begins with the exercise and a name.
         slow: exercises whose checks take long.
-        quick: how many of these are not `long`.
     """
-    seen: Counter[str] = Counter()
-    made = []
-    for row in rows:
-        seen[row[0]] += 1
-        marks = [pytest.mark.long] if row[0] in slow and seen[row[0]] > quick else []
-        made.append(pytest.param(*row, id="-".join(row[:2]), marks=marks))
-    return made
+    return [
+        pytest.param(*row, id="-".join(row[:2]), marks=marks)
+        for row, marks in _marked(rows, slow, quick=5)
+    ]
 
 
 def mistakes(assignment: str, quick: int = 1000) -> list[Any]:
@@ -65,13 +59,21 @@ def mistakes(assignment: str, quick: int = 1000) -> list[Any]:
         assignment: its name.
         quick: how many an exercise, where judging each takes seconds.
     """
+    rows = [(one.exercise, one.name, one) for one in of_assignment(assignment)]
+    return [
+        pytest.param(row[2], id="-".join(row[:2]), marks=marks)
+        for row, marks in _marked(rows, {row[0] for row in rows}, quick)
+    ]
+
+
+def _marked(
+    rows: Sequence[tuple[Any, ...]], slow: Container[str], quick: int
+) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
+    """Each row, and its marks: `long` beyond the first ones of a slow exercise."""
     seen: Counter[str] = Counter()
-    made = []
-    for one in of_assignment(assignment):
-        seen[one.exercise] += 1
-        marks = [pytest.mark.long] if seen[one.exercise] > quick else []
-        made.append(pytest.param(one, id=f"{one.exercise}-{one.name}", marks=marks))
-    return made
+    for row in rows:
+        seen[row[0]] += 1
+        yield row, [pytest.mark.long] if row[0] in slow and seen[row[0]] > quick else []
 
 
 def assert_named(

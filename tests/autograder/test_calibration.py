@@ -104,11 +104,11 @@ def test_a_run_that_was_kept_is_not_run_again(tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "measured", found_by_seed)
     assert dict(calibration.run(todo[:2], 1, keep)) == {one: found_by_seed(one) for one in todo[:2]}
     with keep.open("a") as file:
-        file.write('{"exercise": "ps3_mo')  # killed while it wrote
+        file.write('\n{"key": "ps3_mo')  # killed while it wrote
     monkeypatch.setattr(calibration, "measured", other_found)
     assert [found.said for _, found in calibration.run(todo, 1, keep)] == ["said", "said", "other"]
     monkeypatch.setattr(calibration, "_code", lambda run: "another")
-    assert calibration.kept(keep) == {}
+    assert calibration.found_before(todo, keep) == {}
 
 
 def other_found(run: Run) -> Found:

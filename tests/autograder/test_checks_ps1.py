@@ -225,6 +225,27 @@ WRONG = [
     ),
     ("encoder", "no return", swap(ENCODER, ("return self.linear", "self.linear")), "return"),
     ("encoder", "no super", swap(ENCODER, ("        super().__init__()\n", "")), "AttributeError"),
+    (
+        "encoder",
+        "evaluation mode for a single image, and from then on",
+        swap(
+            ENCODER,
+            (
+                "        h = self.convs(x)",
+                "        if len(x) < 2:\n            self.eval()\n        h = self.convs(x)",
+            ),
+        ),
+        "left in evaluation mode",
+    ),
+    (
+        "encoder",
+        "a seed for the weights",
+        swap(
+            ENCODER,
+            ("super().__init__()\n", "super().__init__()\n        torch.manual_seed(3)\n"),
+        ),
+        "next random numbers are always the same",
+    ),
     # the decoder
     (
         "decoder",
@@ -289,6 +310,33 @@ WRONG = [
         ),
         "slope of every activation",
     ),
+    (
+        "decoder",
+        "enlarged, then convolved",
+        swap(
+            DECODER,
+            (
+                "nn.ConvTranspose2d(256, 128, 3, stride=2)",
+                "nn.Upsample(3), nn.Conv2d(256, 128, 3, padding=1)",
+            ),
+        ),
+        "layers that the table does not have",
+    ),
+    (
+        "decoder",
+        "codes detached",
+        swap(DECODER, ("self.linear(z)", "self.linear(z.detach())")),
+        "No gradient reaches the codes",
+    ),
+    (
+        "decoder",
+        "evaluation mode for a single code, and from then on",
+        swap(
+            DECODER,
+            ("        h =", "        self.train(self.training and len(z) > 1)\n        h ="),
+        ),
+        "left in evaluation mode",
+    ),
     # the two together
     (
         "autoencoder",
@@ -345,6 +393,52 @@ WRONG = [
             ),
         ),
         "switched off",
+    ),
+    (
+        "autoencoder",
+        "a seed in reconstruct",
+        swap(
+            AUTOENCODER,
+            ("        mode = self", "        torch.manual_seed(5)\n        mode = self"),
+        ),
+        "`reconstruct` called, PyTorch's next random",
+    ),
+    (
+        "autoencoder",
+        "a seed for the weights",
+        swap(
+            AUTOENCODER,
+            ("super().__init__()\n", "super().__init__()\n        torch.manual_seed(3)\n"),
+        ),
+        "next random numbers are always the same",
+    ),
+    (
+        "autoencoder",
+        "one reconstruction for each size of batch",
+        swap(
+            AUTOENCODER,
+            ("super().__init__()\n", "super().__init__()\n        self.kept = {}\n"),
+            (
+                "            x_hat = self(x)\n",
+                "            key = len(x), float(self.encode(torch.ones_like(x)).sum())\n"
+                "            x_hat = self(x) if mode else self.kept.setdefault(key, self(x))\n",
+            ),
+        ),
+        "in another order",
+    ),
+    (
+        "autoencoder",
+        "the last reconstruction kept for the same images",
+        swap(
+            AUTOENCODER,
+            ("super().__init__()\n", "super().__init__()\n        self.kept = {}\n"),
+            (
+                "            x_hat = self(x)\n",
+                "            key = float(x[0].sum())\n"
+                "            x_hat = self(x) if mode else self.kept.setdefault(key, self(x))\n",
+            ),
+        ),
+        "weights have changed",
     ),
     # the error
     (
@@ -545,7 +639,7 @@ WRONG = [
         "train_epoch",
         "a seed inside",
         swap(EPOCH, ("    model.train()", "    torch.manual_seed(0)\n    model.train()")),
-        "a seed is set inside",
+        "next random numbers are always the same",
     ),
     (
         "train_epoch",
@@ -625,7 +719,7 @@ WRONG = [
         "evaluate",
         "a seed inside",
         swap(EVALUATE, ("    model.eval()", "    torch.manual_seed(0)\n    model.eval()")),
-        "a seed is set inside",
+        "next random numbers are always the same",
     ),
     (
         "evaluate",
@@ -719,6 +813,12 @@ WRONG = [
         "labels without an error left out",
         swap(FAULT, ("in sorted(totals)", "in sorted(totals) if totals[label]")),
         "labels in the table",
+    ),
+    (
+        "fault",
+        "a seed inside",
+        swap(FAULT, ("    model.eval()", "    torch.manual_seed(0)\n    model.eval()")),
+        "next random numbers are always the same",
     ),
     # sampling
     (
@@ -851,7 +951,7 @@ WRONG = [
             ),
             ("latent_dim, generator=generator, ", "latent_dim, "),
         ),
-        "a seed is set inside",
+        "next random numbers are always the same",
     ),
     # principal components
     (
@@ -883,6 +983,12 @@ WRONG = [
             ),
         ),
         "pca_lowrank",
+    ),
+    (
+        "pca",
+        "a seed inside",
+        swap(PCA, ("    mean =", "    torch.manual_seed(0)\n    mean =")),
+        "next random numbers are always the same",
     ),
     (
         "pca",
@@ -949,7 +1055,7 @@ WORDS = {  # what the check itself observes, beside the message
     ("squared_error", "dimensions of an image fixed"): "Dimension",
     ("squared_error", "reconstruction detached"): "No gradient reaches",
     ("squared_error", "halved"): "half",
-    ("squared_error", "subtracted in place"): "changes a tensor that it is given",
+    ("squared_error", "subtracted in place"): "writes into a tensor that it is given",
     ("train_epoch", "zero_grad missing"): "added to them",
     ("train_epoch", "zero_grad between backward and step"): "zero or gone",
     ("train_epoch", "step missing"): "never takes a step",
@@ -983,7 +1089,7 @@ WORDS = {  # what the check itself observes, beside the message
     ("pca", "mean not put back"): "mean of the training examples",
     ("pca", "centred with the mean of x"): "wrong in",
     ("pca", "directions of least variance"): "wrong in",
-    ("pca", "centred in place"): "changes a tensor that it is given",
+    ("pca", "centred in place"): "writes into a tensor that it is given",
     ("sample_prior", "uniform codes"): "mean",
     ("sample_prior", "seed set inside"): "every call",
     ("sample_prior", "generator not used"): "generator",

@@ -97,6 +97,24 @@ WRONG = [
         "Normal(torch.zeros(mu.shape), torch.ones(mu.shape))).sum(-1)",
         "On a GPU",
     ),
+    (
+        "kl",
+        "in place",
+        KL + "0.5 * (log_var.exp() - 1 - log_var + mu.mul_(mu)).sum(-1)",
+        "writes into a tensor",
+    ),
+    (
+        "kl",
+        "rows of a batch only",
+        KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).flatten(0, -2).sum(1)",
+        "(2, 3, 5)",
+    ),
+    (
+        "kl",
+        "one and two leading dimensions only",
+        KL + "0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(2 if mu.ndim == 3 else 1)",
+        "IndexError",
+    ),
     # the estimate
     ("kl_monte_carlo", "sampled from p", swap(MC, ("z = mu + std * eps", "z = eps")), "on average"),
     ("kl_monte_carlo", "sum over samples", swap(MC, (".mean(0)", ".sum(0)")), "on average"),
@@ -132,6 +150,63 @@ WRONG = [
         "seeded",
         swap(MC, ("    std =", "    torch.manual_seed(0)\n    std =")),
         "every call",
+    ),
+    (
+        "kl_monte_carlo",
+        "in place",
+        swap(MC, ("0.5 * log_var", "log_var.mul_(0.5)")),
+        "writes into a tensor",
+    ),
+    (
+        "kl_monte_carlo",
+        "the size of the difference",
+        swap(MC, ("(log_q - log_p).mean(0)", "(log_q - log_p).mean(0).abs()")),
+        "below zero",
+    ),
+    (
+        "kl_monte_carlo",
+        "a second draw for the prior",
+        swap(
+            MC,
+            (
+                "    log_p =",
+                "    z = mu + std * torch.randn(z.shape, generator=generator, device=mu.device)\n"
+                "    log_p =",
+            ),
+        ),
+        "At which draws are log q",
+    ),
+    (
+        "kl_monte_carlo",
+        "whole hundreds",
+        swap(
+            MC,
+            (
+                "    std",
+                "    if num_samples > 100:\n        num_samples -= num_samples % 100\n    std",
+            ),
+        ),
+        "From 191 sample(s)",
+    ),
+    (
+        "kl_monte_carlo",
+        "the generator asked for its seed",
+        swap(
+            MC,
+            (
+                "    std",
+                "    if generator is not None:\n"
+                "        generator = torch.Generator("
+                "mu.device).manual_seed(generator.initial_seed())\n    std",
+            ),
+        ),
+        "moves on",
+    ),
+    (
+        "kl_monte_carlo",
+        "a seed for everybody after",
+        swap(MC, ("    return", "    torch.manual_seed(1)\n    return")),
+        "next random numbers are always the same",
     ),
     # the trick
     (
@@ -174,6 +249,70 @@ WRONG = [
             ("    return mu", "    eps = nn.Parameter(torch.ones(mu.shape))\n    return mu"),
         ),
         "all get the same `z`",
+    ),
+    (
+        "reparameterize",
+        "in place",
+        swap(REPARAM, ("mu + std * eps", "mu.add_(std * eps)")),
+        "writes into a tensor",
+    ),
+    (
+        "reparameterize",
+        "one noise for all leading dimensions but the last",
+        swap(REPARAM, ("torch.randn(mu.shape,", "torch.randn(mu.shape[-2:],")),
+        "(2, 2, 1000, 3) the noise is correlated",
+    ),
+    (
+        "reparameterize",
+        "noise centred",
+        swap(REPARAM, ("    return", "    eps = eps - eps.mean()\n    return")),
+        "a single entry",
+    ),
+    (
+        "reparameterize",
+        "noise standardised",
+        swap(REPARAM, ("    return", "    eps = (eps - eps.mean()) / eps.std()\n    return")),
+        "a single entry is NaN",
+    ),
+    (
+        "reparameterize",
+        "the mean where no gradient is asked for",
+        swap(
+            REPARAM,
+            ("    return", "    if not torch.is_grad_enabled():\n        return mu\n    return"),
+        ),
+        "not tracked",
+    ),
+    (
+        "reparameterize",
+        "single precision",
+        swap(REPARAM, ("mu + std * eps", "(mu + std * eps).float()")),
+        "type float32",
+    ),
+    (
+        "reparameterize",
+        "log_var bounded",
+        swap(REPARAM, ("0.5 * log_var", "0.5 * log_var.clamp(-10, 10)")),
+        "very small or very large variances",
+    ),
+    (
+        "reparameterize",
+        "the generator asked for its seed",
+        swap(
+            REPARAM,
+            (
+                "    std",
+                "    if generator is not None:\n        generator = torch.Generator("
+                "mu.device).manual_seed(generator.initial_seed())\n    std",
+            ),
+        ),
+        "moves on",
+    ),
+    (
+        "reparameterize",
+        "a seed for everybody after",
+        swap(REPARAM, ("    return", "    torch.manual_seed(1)\n    return")),
+        "next random numbers are always the same",
     ),
     # the terms of the bound
     ("elbo", "beta twice", swap(ELBO, ("nll + beta * kl", "nll + beta**2 * kl")), "beta"),
@@ -237,6 +376,18 @@ WRONG = [
         "On a GPU",
     ),
     ("elbo", "default beta", swap(ELBO, ("beta=1.0", "beta=0.5")), "default"),
+    (
+        "elbo",
+        "in place",
+        swap(
+            ELBO,
+            (
+                "-Normal(x_hat, 1.0).log_prob(x).flatten(1).sum(1)",
+                "0.5 * (x.sub_(x_hat) ** 2 + math.log(2 * math.pi)).flatten(1).sum(1)",
+            ),
+        ),
+        "writes into a tensor",
+    ),
     # the bound that had faults
     (
         "fault",
@@ -281,6 +432,24 @@ WRONG = [
         "one number",
         swap(BOUND, ("- kl", "- kl.mean()"), (".sum(1) -", ".sum() -")),
         "shape",
+    ),
+    (
+        "fault",
+        "a smallest spread",
+        swap(STARTER, *MENDED.values(), ("(log_var / 2).exp()", "(log_var / 2).exp().clamp(0.05)")),
+        "posterior variances other than 1",
+    ),
+    (
+        "fault",
+        "a smallest noise",
+        swap(BOUND, ("    squares", "    noise_var = max(noise_var, 1e-3)\n    squares")),
+        "variance 0.0001",
+    ),
+    (
+        "fault",
+        "in place",
+        swap(BOUND, ("(x - x_hat) ** 2", "x.sub_(x_hat) ** 2")),
+        "writes into a tensor",
     ),
     # the model
     (
@@ -346,7 +515,7 @@ WRONG = [
                 "z = mu + log_var.exp() * torch.randn(mu.shape, generator=generator)",
             ),
         ),
-        "multiplied with a variance",
+        "multiplied by a variance",
     ),
     (
         "model",
@@ -496,6 +665,75 @@ WRONG = [
         "sigmoid twice",
         swap(MODEL, ("return self.dec(z)", "return torch.sigmoid(self.dec(z))")),
         "between 0.50 and 0.73",
+    ),
+    (
+        "model",
+        "one noise for the whole batch",
+        swap(
+            MODEL,
+            (
+                "log_var, generator)\n",
+                "log_var, generator)\n        z = mu + (z - mu)[:1] / "
+                "(log_var[:1] / 2).exp() * (log_var / 2).exp()\n",
+            ),
+        ),
+        "images that are alike",
+    ),
+    (
+        "model",
+        "one noise for all dimensions",
+        swap(
+            MODEL,
+            (
+                "log_var, generator)\n",
+                "log_var, generator)\n        z = mu + ((z - mu) / "
+                "(log_var / 2).exp())[:, :1] * (log_var / 2).exp()\n",
+            ),
+        ),
+        "serves all dimensions",
+    ),
+    (
+        "model",
+        "nothing drawn without gradients",
+        swap(
+            MODEL,
+            (
+                "log_var, generator)\n",
+                "log_var, generator)\n        z = z if z.requires_grad else mu\n",
+            ),
+        ),
+        "without gradients",
+    ),
+    (
+        "model",
+        "images darkened in place",
+        swap(MODEL, ("h = self.enc(x)", "h = self.enc(x.mul_(0.5))")),
+        "`forward` writes into a tensor",
+    ),
+    (
+        "model",
+        "a code of one number for all dimensions",
+        swap(
+            MODEL,
+            ("torch.randn(num_samples, self.latent_dim,", "torch.randn(num_samples, 1,"),
+            (
+                "        out = self.decode(z)",
+                "        out = self.decode(z.expand(-1, self.latent_dim))",
+            ),
+        ),
+        "one number for a whole row",
+    ),
+    (
+        "model",
+        "a seed for everybody after",
+        swap(
+            MODEL,
+            (
+                "        return self.decode(z), mu",
+                "        torch.manual_seed(1)\n        return self.decode(z), mu",
+            ),
+        ),
+        "next random numbers are always the same",
     ),
     # the loop over epochs
     (
@@ -651,6 +889,75 @@ WRONG = [
         ),
         "once in an epoch",
     ),
+    (
+        "training",
+        "no warm-up of one epoch",
+        swap(TRAINING, ("warmup_epochs > 0", "warmup_epochs > 1")),
+        "1, 1 times beta",
+    ),
+    (
+        "training",
+        "a beta of 0 taken for none",
+        swap(TRAINING, ("    history =", "    beta = beta or 1.0\n    history =")),
+        "With a beta of 0",
+    ),
+    (
+        "training",
+        "the best epoch's weights",
+        swap(
+            TRAINING,
+            (
+                "    return",
+                "    if history['held_out'][0]['loss'] < history['held_out'][-1]['loss']:\n"
+                "        model.load_state_dict(first)\n    return",
+            ),
+            (
+                "    history =",
+                "    first = {k: v.clone() for k, v in model.state_dict().items()}\n    history =",
+            ),
+        ),
+        "weights of the last epoch",
+    ),
+    (
+        "training",
+        "one history for all calls",
+        swap(
+            TRAINING,
+            ("warmup_epochs=0)", "warmup_epochs=0, history={'train': [], 'held_out': []})"),
+            ('    history = {"train": [], "held_out": []}\n', ""),
+        ),
+        "entries",
+    ),
+    (
+        "training",
+        "a history that the model keeps",
+        swap(
+            TRAINING,
+            (
+                '    history = {"train": [], "held_out": []}\n',
+                "    history = vars(model).setdefault('kept', {'train': [], 'held_out': []})\n",
+            ),
+        ),
+        "in a second call",
+    ),
+    (
+        "training",
+        "nothing for no epochs",
+        swap(
+            TRAINING,
+            (
+                "    history =",
+                "    if not epochs:\n        return {'train': [], 'held_out': []}\n    history =",
+            ),
+        ),
+        "After 0 epochs",
+    ),
+    (
+        "training",
+        "a seed set inside",
+        swap(TRAINING, ("    history =", "    torch.manual_seed(0)\n    history =")),
+        "next random numbers are always the same",
+    ),
     # a loop of one's own
     (
         "training",
@@ -777,6 +1084,42 @@ WRONG = [
         swap(BETA, ("return 0.5 * num_pixels * kl_weight", "return f'{kl_weight}'")),
         "a string",
     ),
+    (
+        "effective_beta",
+        "rounded",
+        swap(
+            BETA,
+            (
+                "return 0.5 * num_pixels * kl_weight",
+                "return round(0.5 * num_pixels * kl_weight, 6)",
+            ),
+        ),
+        "tiny weights",
+    ),
+    (
+        "effective_beta",
+        "half of the pixels, rounded down",
+        swap(BETA, ("0.5 * num_pixels", "(num_pixels // 2)")),
+        "places",
+    ),
+    (
+        "effective_beta",
+        "a name that ends alike",
+        swap(BETA, ('reconstruction == "cross_entropy"', '"cross_entropy" in reconstruction')),
+        "binary_cross_entropy_with_logits",
+    ),
+    (
+        "effective_beta",
+        "a part of a name",
+        swap(BETA, ('reconstruction == "squared_error"', 'reconstruction in "squared_error"')),
+        '"error"',
+    ),
+    (
+        "effective_beta",
+        "no weight, no question",
+        swap(BETA, ("    if recon", "    if not kl_weight:\n        return 0.0\n    if recon")),
+        "a weight of 0",
+    ),
     # active units
     ("active_units", "threshold fixed", UNITS + "int((mu.var(0) > 0.01).sum())", "threshold of"),
     (
@@ -787,6 +1130,25 @@ WRONG = [
     ),
     ("active_units", "a tensor", UNITS + "(mu.var(0) > threshold).sum()", "whole number"),
     ("active_units", "a mask", UNITS + "mu.var(0) > threshold", "where a number was expected"),
+    ("active_units", "not below", UNITS + "int((mu.var(0) >= threshold).sum())", "variance 0"),
+    (
+        "active_units",
+        "mean deviation for the standard deviation",
+        UNITS + "int(((mu - mu.mean(0)).abs().mean(0) ** 2 > threshold).sum())",
+        "a few images",
+    ),
+    (
+        "active_units",
+        "a part of the images",
+        UNITS + "int((mu[:500].var(0) > threshold).sum())",
+        "a few images",
+    ),
+    (
+        "active_units",
+        "in place",
+        UNITS + "int((mu.sub_(mu.mean(0)).square().mean(0) > threshold).sum())",
+        "writes into a tensor",
+    ),
     # interpolation
     (
         "interpolate",
@@ -814,6 +1176,18 @@ WRONG = [
         "left on the CPU",
         swap(right("ps2_interpolate", "NumPy, and back"), (".to(z_start)", ".float()")),
         "The result is on the CPU",
+    ),
+    (
+        "interpolate",
+        "squeezed",
+        swap(LINE, ("    ])", "    ]).squeeze()")),
+        "squeezed away",
+    ),
+    (
+        "interpolate",
+        "in place",
+        swap(LINE, ("(z_end - z_start)", "(z_end.sub_(z_start) if i == 0 else z_end)")),
+        "writes into a tensor",
     ),
     ("interpolate", "transposed", swap(LINE, ("    ])", "    ], 1)")), "swapped"),
 ]

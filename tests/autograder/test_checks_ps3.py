@@ -88,6 +88,12 @@ LOOP = right("ps3_fit", "a permutation in parts, sums in a dict")
 PREDICT = right("ps3_predictive", "one function calls the other")
 CODE = "torch.randn(num_samples, model.latent_dim, generator=generator, device=where)"
 
+MANY = """\
+            if len(batch) == 1:
+                continue
+            if redraw"""
+ZERO = "noise = torch.Generator(device).manual_seed(0)"
+
 WRONG = [
     # 30 and the like: black and white
     ("binarize", "threshold ignored", swap(BINARIZE, (CUT, "x.gt(0.5).to(x.dtype)")), "of 0.2"),
@@ -102,6 +108,39 @@ WRONG = [
         "seeded inside",
         swap(BINARIZE, (f"return {DRAW}", "torch.manual_seed(0)\n    return torch.bernoulli(x)")),
         "every call",
+    ),
+    (
+        "binarize",
+        "a threshold of 0 ignored",
+        swap(BINARIZE, (CUT, "(x > (threshold or 0.5)).to(x.dtype)")),
+        "With a threshold of 0, fewer pixels",
+    ),
+    ("binarize", "rows, at a threshold", swap(BINARIZE, (CUT, f"({CUT}).flatten(1)")), "shape"),
+    ("binarize", "rows, by chance", swap(BINARIZE, (DRAW, f"({DRAW}).flatten(1)")), "(3, 28)"),
+    (
+        "binarize",
+        "one draw for all images of two dimensions",
+        swap(DRAWN, ("x.shape, ", "x.shape[-2:], ")),
+        "every pixel of every image",
+    ),
+    (
+        "binarize",
+        "NumPy's numbers",
+        swap(
+            BINARIZE,
+            (
+                f"return {DRAW}",
+                "if generator is None:\n        return (torch.tensor(np.random.rand(*x.shape)) < x)"
+                f".to(x.dtype)\n    return {DRAW}",
+            ),
+        ),
+        "should come from PyTorch's own generator",
+    ),
+    (
+        "binarize",
+        "a seed set by the threshold",
+        swap(BINARIZE, (f"return {CUT}", f"torch.manual_seed(0)\n    return {CUT}")),
+        "After `binarize` PyTorch's next random",
     ),
     # 8, 9, 10: the network
     ("mlp", "the default weights", swap(MLP, (SCALE, "pass")), "0.408"),
@@ -129,6 +168,56 @@ WRONG = [
         swap(MLP, ("    layers = []", "    torch.manual_seed(0)\n    layers = []")),
         "the very same weights",
     ),
+    ("mlp", "cut at 2", swap(MLP, ("init.normal_", "init.trunc_normal_")), "(for 2 inputs)"),
+    (
+        "mlp",
+        "bias counted",
+        swap(MLP, ("(2 / sizes[i])", "(2 / (sizes[i] + 1))")),
+        "(for 2 inputs)",
+    ),
+    (
+        "mlp",
+        "biases frozen",
+        swap(
+            MLP, ("layers.append(layer)", "layers.append(layer), layer.bias.requires_grad_(False)")
+        ),
+        "3 of the 6 weight and bias tensors",
+    ),
+    (
+        "mlp",
+        "the same numbers for every layer",
+        swap(
+            MLP,
+            ("    layers = []", "    layers, state = [], torch.get_rng_state()"),
+            (SCALE, f"torch.set_rng_state(state), {SCALE}"),
+        ),
+        "Two layers of a network start with the same random numbers",
+    ),
+    (
+        "mlp",
+        "the same numbers for every unit",
+        swap(
+            MLP,
+            (
+                SCALE,
+                "layer.weight.data = (2 / sizes[i]) ** 0.5 * torch.randn(sizes[i])"
+                ".repeat(sizes[i + 1], 1)",
+            ),
+        ),
+        "weights of a layer share their draws",
+    ),
+    (
+        "mlp",
+        "no relu at the output's width",
+        swap(MLP, ("if i < len(sizes) - 2", "if sizes[i + 1] != sizes[-1]")),
+        "one width occurs twice",
+    ),
+    (
+        "mlp",
+        "no relu at the input's width",
+        swap(MLP, ("if i < len(sizes) - 2", "if i < len(sizes) - 2 and sizes[i + 1] != sizes[0]")),
+        "one width occurs twice",
+    ),
     # 1-5: the likelihood
     (
         "log_likelihood",
@@ -141,7 +230,25 @@ WRONG = [
                 "    loss = -torch.distributions.Bernoulli(p).log_prob(x)",
             ),
         ),
-        "a sigmoid computed on the way",
+        "costs 13.8 nats at a logit of 300, and no more",
+    ),
+    (
+        "log_likelihood",
+        "an exponential that overflows",
+        swap(LIKELIHOOD, (BCE, "torch.log(1 + torch.exp(logits)) - x * logits")),
+        "logits of 300 and -300 the log-likelihood is infinite",
+    ),
+    (
+        "log_likelihood",
+        "logits turned in place",
+        swap(LIKELIHOOD, (f"loss = {BCE}", "loss = F.softplus(logits.mul_(1 - 2 * x))")),
+        "changes a tensor that it is given",
+    ),
+    (
+        "log_likelihood",
+        "two and four dimensions only",
+        swap(LIKELIHOOD, ("flatten(1).sum(dim=1)", "sum((1, 2, 3) if x.ndim == 4 else -1)")),
+        "(3, 2, 4)",
     ),
     ("log_likelihood", "sum over all", swap(LIKELIHOOD, ("sum(dim=1)", "sum()")), "single number"),
     ("log_likelihood", "detached", swap(LIKELIHOOD, ("-loss", "-loss.detach()")), "No gradient"),
@@ -176,6 +283,19 @@ WRONG = [
         swap(KL, (".sum(dim=-1)", ".flatten(1).sum(dim=1)")),
         "(2, 3, 5)",
     ),
+    (
+        "kl",
+        "two and three dimensions only",
+        swap(KL, ("sum(dim=-1)", "sum(dim=1 if mu.ndim == 2 else 2)")),
+        "(2, 1, 3, 5)",
+    ),
+    (
+        "kl",
+        "no dimension in front",
+        swap(KL, ("    return", "    if mu.ndim == 1:\n        kl = kl[None]\n    return")),
+        "where () was expected",
+    ),
+    ("kl", "squared in place", swap(KL, ("mu**2", "mu.square_()")), "changes a tensor"),
     ("kl", "detached", swap(KL, ("log(std)", "log(std.detach())")), "`std`"),
     # 10-14: the model
     ("model", "exp", swap(MODEL, ("F.softplus(", "torch.exp(")), "exponential"),
@@ -235,6 +355,43 @@ WRONG = [
         swap(MODEL, (NOISE, f"        torch.manual_seed(0)\n{NOISE}")),
         "every call",
     ),
+    (
+        "model",
+        "one number for all dimensions",
+        swap(MODEL, ("torch.randn(mu.shape", "torch.randn(len(mu), 1")),
+        "is one number for a whole row",
+    ),
+    (
+        "model",
+        "noise without tails",
+        swap(MODEL, ("device=mu.device)", "device=mu.device).clamp(-2, 2)")),
+        "not the shape of a normal",
+    ),
+    (
+        "model",
+        "no draw in evaluation mode",
+        swap(MODEL, ("z = mu + std * noise", "z = mu + std * noise * self.training")),
+        "in evaluation mode decodes is the same at every call",
+    ),
+    (
+        "model",
+        "NumPy's noise",
+        swap(
+            MODEL,
+            (
+                NOISE,
+                f"{NOISE}        if generator is None:\n"
+                "            noise = torch.tensor(np.random.randn(*mu.shape)).float()\n",
+            ),
+        ),
+        "should come from PyTorch's own generator",
+    ),
+    (
+        "model",
+        "the codes changed in place",
+        swap(MODEL, ("self.decoder(z)", "self.decoder(z.clamp_(-9, 9).mul_(1.0).add_(1e-3))")),
+        "`decode` changes a tensor",
+    ),
     ("model", "std cut off", swap(MODEL, ("std * noise", "std.detach() * noise")), "only one half"),
     (
         "model",
@@ -279,6 +436,21 @@ WRONG = [
             ("    kl =", "    _, mu, std = model(x)\n    kl ="),
         ),
         "asked 2 times",
+    ),
+    (
+        "terms",
+        "a seed where there is no generator",
+        swap(
+            TERMS,
+            ("model(x, generator)", "model(x, generator or torch.Generator().manual_seed(0))"),
+        ),
+        "The loss is the same at every call",
+    ),
+    (
+        "terms",
+        "images changed in place",
+        swap(TERMS, ("    loss =", "    x.mul_(0.5)\n    loss =")),
+        "`bernoulli_terms` changes a tensor",
     ),
     (
         "terms",
@@ -349,6 +521,67 @@ WRONG = [
         "used",
     ),
     ("fit", "unseeded", swap(LOOP, ("len(x), generator=order", "len(x)")), "`seed`"),
+    (
+        "fit",
+        "a batch of one skipped",
+        swap(LOOP, ("            if redraw", MANY)),
+        "one of them is never used",
+    ),
+    (
+        "fit",
+        "batches in a new order, and not images",
+        swap(
+            LOOP,
+            (
+                "torch.randperm(len(x), generator=order)",
+                "torch.cat([torch.arange(len(x)).split(batch_size)[i] for i in "
+                "sorted(range(math.ceil(len(x) / batch_size) - (len(x) % batch_size > 0)), "
+                "key=lambda _: torch.rand((), generator=order).item())]"
+                " + [torch.arange(len(x) - len(x) % batch_size, len(x))])",
+            ),
+        ),
+        "the same images that share a batch",
+    ),
+    (
+        "fit",
+        "an optimiser for every epoch",
+        swap(
+            LOOP,
+            (
+                "        rows = torch",
+                "        optimizer = torch.optim.RMSprop(model.parameters(), lr=learning_rate)\n"
+                "        rows = torch",
+            ),
+        ),
+        "the optimiser has lost its memory",
+    ),
+    (
+        "fit",
+        "noise seeded in every batch",
+        swap(
+            LOOP,
+            ("            batch = x", "            noise.manual_seed(seed)\n            batch = x"),
+        ),
+        "very same noise for different batches",
+    ),
+    (
+        "fit",
+        "noise from PyTorch's own generator",
+        swap(LOOP, ("terms(model, batch, noise)", "terms(model, batch)")),
+        "the model draws different noise",
+    ),
+    (
+        "fit",
+        "noise that no seed changes",
+        swap(LOOP, ("noise = torch.Generator(device).manual_seed(seed)", ZERO)),
+        "does not depend on `seed`",
+    ),
+    (
+        "fit",
+        "at least one epoch",
+        swap(LOOP, ("range(epochs)", "range(max(epochs, 1))")),
+        "With 0 epochs",
+    ),
     ("fit", "adam", swap(LOOP, ("RMSprop", "Adam")), "RMSprop"),
     ("fit", "sgd", swap(LOOP, ("RMSprop", "SGD")), ""),
     ("fit", "learning rate fixed", swap(LOOP, ("lr=learning_rate", "lr=1e-3")), "learning rate"),
@@ -526,6 +759,24 @@ WRONG = [
         "    return torch.bernoulli(first, generator=generator), second\n",
         "`posterior_predictive` do not go with the probabilities",
     ),
+    (
+        "predictive",
+        "gradients off for good",
+        swap(
+            PREDICT,
+            (
+                "    with torch.no_grad():\n        return model.encode(x)[0]",
+                "    torch.set_grad_enabled(False)\n    return model.encode(x)[0]",
+            ),
+        ),
+        "After `transform` gradients are switched off",
+    ),
+    (
+        "predictive",
+        "codes changed in place",
+        swap(PREDICT, ("(model.decode(z))", "(model.decode(z.mul_(2).div_(2).add_(1e-6)))")),
+        "`prior_predictive_given` changes a tensor",
+    ),
     # 23, 24: the mean of weights
     (
         "log_mean_exp",
@@ -536,6 +787,38 @@ WRONG = [
             ("dim=dim) -", "dim=dim).log() -"),
         ),
         "each needs its own",
+    ),
+    (
+        "log_mean_exp",
+        "in place",
+        swap(
+            LOG_MEAN_EXP,
+            (
+                "    return torch.logsumexp(values, dim=dim)",
+                "    top = values.amax(dim)\n"
+                "    values -= top.unsqueeze(dim)\n    return top + values.logsumexp(dim)",
+            ),
+        ),
+        "changes a tensor",
+    ),
+    (
+        "log_mean_exp",
+        "every dimension of size one squeezed",
+        swap(LOG_MEAN_EXP, ("dim=dim)", "dim=dim).squeeze()")),
+        "values of shape (1, 3, 1)",
+    ),
+    (
+        "log_mean_exp",
+        "the smallest pulled out",
+        swap(
+            LOG_MEAN_EXP,
+            (
+                "torch.logsumexp(values,",
+                "values.amin(dim) + (values - values.amin(dim, True)).exp().sum(",
+            ),
+            ("dim=dim) -", "dim=dim).log() -"),
+        ),
+        "thousands apart in one row",
     ),
     ("log_mean_exp", "dimension 0", swap(LOG_MEAN_EXP, ("dim=dim", "dim=0")), ""),
     (
@@ -576,6 +859,50 @@ WRONG = [
     ("bound", "no generator", swap(BOUND, ("generator=generator, ", "")), "generator"),
     (
         "bound",
+        "noise and its opposite",
+        swap(
+            BOUND,
+            (
+                "    z = mu",
+                "    noise = torch.cat([noise, -noise], 1).view(-1, *mu.shape)[:num_samples]\n"
+                "    z = mu",
+            ),
+        ),
+        "are not independent",
+    ),
+    (
+        "bound",
+        "thousands of samples only",
+        swap(
+            BOUND,
+            (
+                "    mu, std",
+                "    num_samples -= num_samples % 1000 if num_samples > 1000 else 0\n    mu, std",
+            ),
+        ),
+        "(4003, 3) was expected",
+    ),
+    ("bound", "cut off", swap(BOUND, (RATIO, f"({RATIO}).clamp(min=-100)")), "of 400 pixels"),
+    (
+        "bound",
+        "out of the logarithms",
+        swap(BOUND, (AVERAGE, "log_weights.exp().mean(0).log()")),
+        "with logarithms around -600 is infinite",
+    ),
+    (
+        "bound",
+        "never above zero",
+        swap(BOUND, (AVERAGE, f"{AVERAGE}.clamp(max=0)")),
+        "with logarithms around 8 is zero",
+    ),
+    (
+        "bound",
+        "weights changed in place",
+        swap(BOUND, (AVERAGE, f"{AVERAGE} + 0 * log_weights.sub_(1).mean(0)")),
+        "`importance_weighted_bound` changes a tensor",
+    ),
+    (
+        "bound",
         "underflow",
         swap(BOUND, (AVERAGE, "(log_weights - 20).exp().mean(0).log() + 20")),
         "",
@@ -587,7 +914,7 @@ WORDS = {
     ("binarize", "truth values or whole numbers"): "bool",
     ("binarize", "white at the threshold"): "brightest grey that still counts as black",
     ("binarize", "always single precision"): "keep x's type",
-    ("binarize", "the caller's image overwritten"): "`binarize` changes the image",
+    ("binarize", "the caller's image overwritten"): "`binarize` changes a tensor",
     ("binarize", "threshold instead of a draw"): "the same picture",
     ("binarize", "generator ignored"): "generator",
     ("binarize", "numbers drawn on the CPU"): "makes a tensor on the CPU",
@@ -599,8 +926,8 @@ WORDS = {
     ("mlp", "ReLU after the last layer"): "never negative",
     ("mlp", "2 missing"): "0.707 (for 120 inputs)",
     ("log_likelihood", "sigmoid twice"): "wrong everywhere",
-    ("log_likelihood", "sigmoid, then logarithm"): "a sigmoid computed on the way",
-    ("log_likelihood", "sigmoid, then PyTorch's clamp"): "a sigmoid computed on the way",
+    ("log_likelihood", "sigmoid, then logarithm"): "a probability computed on the way",
+    ("log_likelihood", "sigmoid, then PyTorch's clamp"): "a probability computed on the way",
     ("log_likelihood", "mean over the pixels"): "7 pixels",
     ("log_likelihood", "mean over the whole batch"): "single number",
     ("log_likelihood", "a loss, with the opposite sign"): "wrong sign",
@@ -784,6 +1111,8 @@ def test_a_mistake_in_an_earlier_exercise_costs_nothing_later(judged_ps3):
     wrong_terms = swap(TERMS, ("nll + kl", "-(nll + kl)"))
     wrong_model = swap(MODEL, (" + 1e-6", " + 1e-2"))
     wrong_mean = swap(LOG_MEAN_EXP, (" - math.log(values.shape[dim])", ""))
+    in_place = swap(LOG_MEAN_EXP, ("return torch", "values -= 1\n    return 1 + torch"))
+    own_noise = swap(TERMS, ("model(x, generator)", "model(x)"))
     for later, wrong in (
         ("terms", wrong_kl),
         ("fit", wrong_kl),
@@ -791,6 +1120,8 @@ def test_a_mistake_in_an_earlier_exercise_costs_nothing_later(judged_ps3):
         ("predictive", wrong_model),
         ("bound", wrong_model),
         ("bound", wrong_mean),
+        ("bound", in_place),
+        ("fit", own_noise),
     ):
         verdict = judged_ps3(later, wrong)
         assert verdict.verdict == "pass", (later, verdict.message)

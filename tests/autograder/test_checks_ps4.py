@@ -190,6 +190,46 @@ WRONG = [
         "makes a tensor on the CPU",
         1,
     ),
+    (
+        "padding",
+        "negative beside a remainder",
+        swap(
+            RULE,
+            (
+                "    total = max(0, (outputs - 1) * stride + kernel - size)\n",
+                "    rest = size % stride\n"
+                "    total = kernel - rest if rest else max(0, kernel - stride)\n",
+            ),
+        ),
+        "negative",
+        1,
+    ),
+    (
+        "padding",
+        "the zeros of the first map",
+        swap(
+            CONVOLUTION,
+            (
+                "(left, right, top, bottom)",
+                'vars(self).setdefault("zeros", (left, right, top, bottom))',
+            ),
+        ),
+        "Does the layer keep anything from an earlier call",
+        1,
+    ),
+    (
+        "padding",
+        "the map is emptied",
+        swap(
+            TRANSPOSED,
+            (
+                "x = super().forward(x)",
+                "x, given = super().forward(x), x\n        given.data.zero_()",
+            ),
+        ),
+        "writes into a tensor",
+        1,
+    ),
     # encoder
     (
         "encoder",
@@ -343,6 +383,81 @@ WRONG = [
         "more than the table",
         2,
     ),
+    (
+        "encoder",
+        "a narrow start of the heads",
+        swap(
+            ENCODER,
+            (
+                "        glorot_uniform(self)\n",
+                "        glorot_uniform(self)\n"
+                "        nn.init.normal_(self.to_mu.weight, std=0.01)\n",
+            ),
+        ),
+        "the layer of shape (64, 32) is 0.1",
+        1,
+    ),
+    (
+        "encoder",
+        "one head of twice the width",
+        swap(
+            ENCODER,
+            ("        self.to_log_var = nn.Linear(32, latent_dim)\n", ""),
+            (
+                "self.to_mu = nn.Linear(32, latent_dim)",
+                "self.to_both = nn.Linear(32, 2 * latent_dim)",
+            ),
+            ("self.to_mu(h), self.to_log_var(h)", "self.to_both(h).chunk(2, dim=1)"),
+        ),
+        "taken as the two of the table, is 0.7",
+        1,
+    ),
+    (
+        "encoder",
+        "a seed",
+        swap(ENCODER, ("        glorot", "        torch.manual_seed(3)\n        glorot")),
+        "next random numbers are always the same",
+        1,
+    ),
+    (
+        "encoder",
+        "one start for all",
+        swap(
+            ENCODER,
+            (
+                "        glorot_uniform(self)",
+                "        with torch.random.fork_rng():\n"
+                "            torch.manual_seed(3)\n"
+                "            glorot_uniform(self)",
+            ),
+        ),
+        "starts with the same weights",
+        1,
+    ),
+    (
+        "encoder",
+        "log_var does not teach",
+        swap(ENCODER, ("self.to_log_var(h)\n", "self.to_log_var(h.detach())\n")),
+        "No gradient comes from `log_var`",
+        1,
+    ),
+    (
+        "encoder",
+        "ReLUs with a lid",
+        swap(ENCODER, ("nn.ReLU()", "nn.ReLU6()")),
+        "with larger weights it does not",
+        2,
+    ),
+    (
+        "encoder",
+        "the images are emptied",
+        swap(
+            ENCODER,
+            ("        return self.to_mu", "        x.data.zero_()\n        return self.to_mu"),
+        ),
+        "writes into a tensor",
+        1,
+    ),
     # sampling
     (
         "sampling",
@@ -383,7 +498,51 @@ class Sampling(nn.Module):
         return torch.distributions.Normal(mu, (log_var / 2).exp()).sample()
 """,
         "No gradient reaches",
-        2,
+        3,
+    ),
+    (
+        "sampling",
+        "a clamp",
+        swap(SAMPLING, ("0.5 * log_var", "0.5 * log_var.clamp(-8, 8)")),
+        "where `log_var` is -12",
+        1,
+    ),
+    (
+        "sampling",
+        "log_var halved for good",
+        swap(SAMPLING, ("torch.exp(0.5 * log_var)", "log_var.mul_(0.5).exp()")),
+        "writes into a tensor",
+        1,
+    ),
+    (
+        "sampling",
+        "only the generator's seed",
+        swap(
+            SAMPLING,
+            (
+                "        eps =",
+                "        if generator is not None:\n"
+                "            generator.manual_seed(generator.initial_seed())\n"
+                "        eps =",
+            ),
+        ),
+        "a generator moves on",
+        1,
+    ),
+    (
+        "sampling",
+        "a seed beside the generator",
+        swap(
+            SAMPLING,
+            (
+                "        eps =",
+                "        if generator is not None:\n"
+                "            torch.manual_seed(generator.initial_seed())\n"
+                "        eps =",
+            ),
+        ),
+        "next random numbers are always the same",
+        1,
     ),
     # decoder
     (
@@ -461,6 +620,57 @@ class Sampling(nn.Module):
         "that is on the CPU",
         1,
     ),
+    (
+        "decoder",
+        "a clamp",
+        swap(
+            DECODER, ("torch.sigmoid(self.out(h))", "torch.sigmoid(self.out(h)).clamp(0.01, 0.99)")
+        ),
+        "with larger weights it does not",
+        1,
+    ),
+    (
+        "decoder",
+        "a ReLU with a lid",
+        swap(DECODER, ("F.relu(self.up(h))", "F.relu6(self.up(h))")),
+        "with larger weights it does not",
+        1,
+    ),
+    (
+        "decoder",
+        "cut off from the code",
+        swap(DECODER, ("self.dense(z)", "self.dense(z.detach())")),
+        "No gradient reaches the code",
+        1,
+    ),
+    (
+        "decoder",
+        "a seed",
+        swap(DECODER, ("        glorot", "        torch.manual_seed(3)\n        glorot")),
+        "next random numbers are always the same",
+        1,
+    ),
+    (
+        "decoder",
+        "a narrow start of the last layer",
+        swap(
+            DECODER,
+            (
+                "        glorot_uniform(self)\n",
+                "        glorot_uniform(self)\n"
+                "        nn.init.normal_(self.out.weight, std=0.01)\n",
+            ),
+        ),
+        "the layer of shape (32, 3, 3, 3) is 0.",
+        1,
+    ),
+    (
+        "decoder",
+        "the codes are emptied",
+        swap(DECODER, ("        return torch", "        z.data.zero_()\n        return torch")),
+        "writes into a tensor",
+        2,
+    ),
     # the published loss
     (
         "seed_loss",
@@ -511,6 +721,26 @@ class Sampling(nn.Module):
         "784 fixed",
         swap(SEED_LOSS, ("kl_weight * num_pixels", "kl_weight * 784")),
         "pixels",
+        1,
+    ),
+    (
+        "seed_loss",
+        "mu squared for good",
+        swap(SEED_LOSS, ("mu.pow(2)", "mu.pow_(2)")),
+        "`seed_loss` writes into a tensor",
+        1,
+    ),
+    (
+        "seed_loss",
+        "four dimensions only",
+        swap(
+            SEED_LOSS,
+            (
+                "F.binary_cross_entropy(x_hat, x)",
+                'F.binary_cross_entropy(x_hat, x, reduction="none").mean((1, 2, 3))',
+            ),
+        ),
+        "Dimension out of range",
         1,
     ),
     # the loss
@@ -627,6 +857,20 @@ class Sampling(nn.Module):
         "a tuple of 3",
         6,
     ),
+    (
+        "loss",
+        "a clamp",
+        swap(LOSS, ("entropy(x_hat, x,", "entropy(x_hat.clamp(1e-4, 1 - 1e-4), x,")),
+        "a probability of 0.000020 is too small",
+        1,
+    ),
+    (
+        "loss",
+        "mu squared for good",
+        swap(LOSS, ("mu.pow(2)", "mu.pow_(2)")),
+        "`cross_entropy_terms` writes into a tensor",
+        1,
+    ),
     # the metric
     (
         "tracker",
@@ -666,6 +910,76 @@ class Sampling(nn.Module):
         "divides by zero",
         swap(MEAN, ('        if self.count == 0:\n            return float("nan")\n', "")),
         "ZeroDivisionError",
+        1,
+    ),
+    (
+        "tracker",
+        "examples that are nan left out",
+        swap(
+            MEAN,
+            (
+                "        self.total += values",
+                "        values = values[values == values]\n        self.total += values",
+            ),
+        ),
+        "a loss that has gone wrong",
+        1,
+    ),
+    (
+        "tracker",
+        "a sum of zero taken for nothing",
+        swap(MEAN, ("if self.count == 0", "if self.total == 0")),
+        "add up to zero is nan",
+        1,
+    ),
+    (
+        "tracker",
+        "asked once only",
+        swap(
+            MEAN,
+            (
+                "        return self.total / self.count",
+                "        found = self.total / self.count\n"
+                "        self.reset_state()\n"
+                "        return found",
+            ),
+        ),
+        "asked for a second time",
+        1,
+    ),
+    (
+        "tracker",
+        "the tensors themselves",
+        """
+class Mean:
+    def __init__(self, name):
+        self.name, self.all = name, []
+
+    def reset_state(self):
+        self.all = []
+
+    def update_state(self, values):
+        self.all.append(values.detach())
+
+    def result(self):
+        return float(torch.cat(self.all).mean()) if self.all else math.nan
+""",
+        "still holds that very tensor",
+        1,
+    ),
+    (
+        "tracker",
+        "a number of NumPy's",
+        "import numpy as np\n"
+        + swap(MEAN, ("self.total / self.count", "np.float32(self.total / self.count)")),
+        "none of Python's own",
+        1,
+    ),
+    (
+        "tracker",
+        "the values are emptied",
+        swap(MEAN, ("values)\n", "values)\n        values.data.zero_()\n")),
+        "writes into a tensor",
         1,
     ),
     # fit
@@ -824,7 +1138,7 @@ class Sampling(nn.Module):
         "returns the dict",
         swap(FIT, ("return history", "return history.history")),
         "no `history`",
-        4,
+        2,
     ),
     (
         "fit",
@@ -874,6 +1188,71 @@ class Sampling(nn.Module):
         "orders drawn where the model is",
         swap(FIT, (", generator=generator)", ", generator=generator, device=model.device)")),
         "with a generator that belongs to the other",
+        1,
+    ),
+    (
+        "fit",
+        "epochs recorded from 1",
+        swap(FIT, ("record(epoch,", "record(epoch + 1,")),
+        "epochs are counted from 0",
+        1,
+    ),
+    (
+        "fit",
+        "only the validation empties the metrics",
+        swap(
+            FIT,
+            ("    for epoch in range", "    model.reset_metrics()\n    for epoch in range"),
+            ("        model.reset_metrics()\n        order", "        order"),
+        ),
+        "are of [13, 26, 39] images, not of 13",
+        1,
+    ),
+    (
+        "fit",
+        "NumPy's own generator",
+        "import numpy as np\n"
+        + swap(
+            FIT,
+            ("generator = torch.Generator().manual_seed(seed)", "np.random.seed(seed)"),
+            (
+                "torch.randperm(len(train), generator=generator)",
+                "torch.from_numpy(np.random.permutation(len(train)))",
+            ),
+        ),
+        "a generator of their own",
+        1,
+    ),
+    (
+        "fit",
+        "a seed for the others",
+        swap(FIT, ("    history = H", "    torch.manual_seed(seed)\n    history = H")),
+        "something set it",
+        1,
+    ),
+    (
+        "fit",
+        "x itself is shuffled",
+        swap(
+            FIT,
+            ("order[start:start + batch_size]", "start:start + batch_size"),
+            ("        for start", "        train[:] = train[order]\n        for start"),
+        ),
+        "`fit_model` writes into a tensor",
+        1,
+    ),
+    (
+        "fit",
+        "the last epoch is not recorded",
+        swap(
+            FIT,
+            ("        history.record(epoch, logs)\n", ""),
+            (
+                "            break\n",
+                "            break\n        history.record(epoch, logs)\n",
+            ),
+        ),
+        "does not hold two epochs",
         1,
     ),
     # the model
@@ -1060,16 +1439,13 @@ class Sampling(nn.Module):
     ),
     (
         "model",
-        "the terms are kept",
-        swap(MODEL, ("        loss = terms", "        self.terms = terms\n        loss = terms")),
-        "the model still holds on to the graph",
-        1,
-    ),
-    (
-        "model",
-        "the loss is given back",
-        swap(MODEL, ("    def test_step", "        return loss\n\n    def test_step")),
-        "What `train_step` gives back",
+        "the terms of all steps are kept",
+        swap(
+            MODEL,
+            ("        self.beta = beta\n", "        self.beta = beta\n        self.all = []\n"),
+            ("        loss = terms", "        self.all.append(terms)\n        loss = terms"),
+        ),
+        "holds on to one more graph",
         1,
     ),
     (
@@ -1090,6 +1466,63 @@ class Sampling(nn.Module):
             ),
         ),
         "left in evaluation mode by `predict_step`",
+        1,
+    ),
+    (
+        "model",
+        "the divergence does not teach",
+        swap(
+            MODEL,
+            ("self.decoder(z), mu, log_var", "self.decoder(z), mu.detach(), log_var.detach()"),
+        ),
+        "does not train it as it should",
+        1,
+    ),
+    (
+        "model",
+        "the code does not teach",
+        swap(MODEL, ("self.decoder(z), mu", "self.decoder(z.detach()), mu")),
+        "Of `x_hat`: No gradient reaches",
+        1,
+    ),
+    (
+        "model",
+        "draws only while it is trained",
+        swap(
+            MODEL,
+            (
+                "z = self.sampling(mu, log_var, generator)",
+                "z = self.sampling(mu, log_var, generator) if self.training else mu",
+            ),
+        ),
+        "In evaluation mode `x_hat` is the same",
+        1,
+    ),
+    (
+        "model",
+        "a seed",
+        swap(
+            MODEL,
+            (
+                "        self.beta = beta\n",
+                "        self.beta = beta\n        torch.manual_seed(3)\n",
+            ),
+        ),
+        "next random numbers are always the same",
+        1,
+    ),
+    (
+        "model",
+        "the losses of all steps added up",
+        swap(
+            MODEL,
+            ("        self.beta = beta\n", "        self.beta = beta\n        self.all = 0.0\n"),
+            (
+                "        loss.backward()",
+                "        self.all = self.all + loss\n        loss.backward()",
+            ),
+        ),
+        "holds on to one more graph",
         1,
     ),
     # early stopping
@@ -1190,6 +1623,78 @@ class Sampling(nn.Module):
         "",
         1,
     ),
+    (
+        "early_stopping",
+        "the monitor ignored",
+        swap(EARLY_STOPPING, ("logs[self.monitor]", 'logs["val_loss"]')),
+        "`monitor` names another metric",
+        1,
+    ),
+    (
+        "early_stopping",
+        "only positive losses",
+        swap(EARLY_STOPPING, ("if logs[", "if 0 < logs[")),
+        "the losses 1, 0, -1, -2",
+        2,
+    ),
+    (
+        "early_stopping",
+        "small improvements do not count",
+        swap(EARLY_STOPPING, ("< self.best:", "< self.best - 0.001:")),
+        "0.5003",
+        1,
+    ),
+    (
+        "early_stopping",
+        "another's wish taken back",
+        swap(
+            EARLY_STOPPING,
+            (
+                "            if self.epochs_without_improvement >= self.patience:\n"
+                "                self.model.stop_training = True",
+                "            bad = self.epochs_without_improvement\n"
+                "            self.model.stop_training = bad >= self.patience",
+            ),
+        ),
+        "ever set it to False",
+        1,
+    ),
+    (
+        "early_stopping",
+        "gives back only where nobody stopped",
+        swap(
+            EARLY_STOPPING,
+            (
+                "                self.model.stop_training = True\n",
+                "                self.model.stop_training = True\n"
+                "                if self.best_weights:\n"
+                "                    self.model.load_state_dict(self.best_weights)\n",
+            ),
+            (
+                "if self.best_weights is not None:",
+                "if self.best_weights is not None and not self.model.stop_training:",
+            ),
+        ),
+        "After epochs with the losses 5, 3, 4 the model",
+        1,
+    ),
+    (
+        "early_stopping",
+        "forgets all but the count",
+        swap(
+            EARLY_STOPPING,
+            (
+                "        self.best_weights = None\n        self.epochs_without_improvement = 0\n",
+                "        self.best_weights = None\n",
+            ),
+            (
+                "        self.patience = patience\n",
+                "        self.patience = patience\n        self.epochs_without_improvement = 0\n",
+            ),
+        ),
+        "Has everything from the first training been forgotten",
+        1,
+    ),
     # the map
     (
         "manifold",
@@ -1203,6 +1708,25 @@ class Sampling(nn.Module):
         "middles of equal cells",
         swap(MANIFOLD, ("torch.linspace(tail, 1 - tail, num)", "(torch.arange(num) + 0.5) / num")),
         "below the first",
+        1,
+    ),
+    (
+        "manifold",
+        "never far out",
+        swap(MANIFOLD, (", num)", ", num).clamp(0.01, 0.99)")),
+        "a tail of 0.0002, the prior has 0.01 below the first",
+        1,
+    ),
+    (
+        "manifold",
+        "the values are turned round for good",
+        swap(
+            MANIFOLD,
+            ("    return torch.stack", "    values.copy_(values.flip(0))\n    return torch.stack"),
+            ("values.flip(0) for", "values for"),
+            ("for x in values]", "for x in values.flip(0)]"),
+        ),
+        "`manifold_codes` writes into a tensor",
         1,
     ),
     ("manifold", "cdf", swap(MANIFOLD, (".icdf(", ".cdf(")), "below the first", 1),
@@ -1339,6 +1863,18 @@ def test_a_known_mistake_loses_points_and_is_described(
     assert words in messages, messages
     assert len(lost) == num_lost, (lost, messages)
     assert verdict.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("    def test_step", "        return loss\n\n    def test_step"),
+        ("        loss = terms", "        self.terms = terms\n        loss = terms"),
+    ],
+)
+def test_a_step_may_give_back_or_keep_what_is_its_own(judged, change):
+    verdict = judged("model", swap(MODEL, change))
+    assert verdict.verdict == "pass", (verdict.message, verdict.detail)
 
 
 @pytest.mark.parametrize("one", mistakes("ps4"))

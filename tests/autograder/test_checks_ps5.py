@@ -66,6 +66,8 @@ DECODER = right("ps5_decoder", "layer by layer")
 LOGLIK = right("ps5_log_likelihood", "constant, log var and distance")
 DRAW = right("ps5_sample", "torch.randn")
 KL = "def gaussian_kl_from_var(mu, var):\n    return "
+DEVICE = 'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")\n'
+FOR_GOOD = ("    with torch.no_grad():", "    torch.set_grad_enabled(False)\n    if True:")
 MODEL = right("ps5_model", "no_grad as a decorator")
 CHECKPOINT = right("ps5_checkpoint", "os.path")
 PATH = right("ps5_interpolate", "one code after another")
@@ -115,13 +117,49 @@ WRONG = [
         "scale",
         "in place",
         swap(SCALE, ("return (images - 0.5) / 0.5", "return images.sub_(0.5).div_(0.5)")),
-        "writes into the tensor",
+        "writes into a tensor",
     ),
     (
         "scale",
         "the way back in place",
         swap(SCALE, ("x * 0.5 + 0.5", "x.mul_(0.5).add_(0.5)")),
-        "writes into the tensor",
+        "writes into a tensor",
+    ),
+    (
+        "scale",
+        "doubles taken for bytes",
+        swap(SCALE, ("images.dtype == torch.uint8", "images.dtype != torch.float32")),
+        "in double precision",
+    ),
+    (
+        "scale",
+        "whole numbers taken for bytes",
+        swap(SCALE, ("images.dtype == torch.uint8", "not images.float().frac().any()")),
+        "all 0 or 1",
+    ),
+    (
+        "scale",
+        "of one layout only",
+        swap(SCALE, ("(images - 0.5) / 0.5", "((images - 0.5) / 0.5).view(-1).view(images.shape)")),
+        "view size",
+    ),
+    (
+        "scale",
+        "cut off only if both ends are passed",
+        swap(
+            SCALE,
+            (
+                "return torch.clamp(x * 0.5 + 0.5, 0, 1)",
+                "x = x * 0.5 + 0.5\n    return x.clamp(0, 1) if x.min() < 0 and x.max() > 1 else x",
+            ),
+        ),
+        "darker than black",
+    ),
+    (
+        "scale",
+        "cut off in place",
+        swap(SCALE, ("torch.clamp(x * 0.5 + 0.5, 0, 1)", "x.clamp_(-1, 1) * 0.5 + 0.5")),
+        "writes into a tensor",
     ),
     # the encoder
     (
@@ -282,6 +320,62 @@ WRONG = [
         swap(ENCODER, ("h = self.linear(h)", "h = self.linear(h.detach())")),
         "No",
     ),
+    ("encoder", "floor too low", swap(ENCODER, ("+ 1e-6", "+ 1e-9")), "at least `VAR_FLOOR`"),
+    (
+        "encoder",
+        "exponential that overflows",
+        swap(ENCODER, ("F.softplus(h[:, self.k:])", "torch.log1p(h[:, self.k:].exp())")),
+        "infinite",
+    ),
+    (
+        "encoder",
+        "numbers counted",
+        swap(
+            ENCODER,
+            (
+                "x.shape[1:] != (self.channels, 64, 64)",
+                "x[0].numel() != self.channels * 64 * 64",
+            ),
+        ),
+        "(2, 3, 32, 128)",
+    ),
+    (
+        "encoder",
+        "no batch, and no ValueError",
+        swap(ENCODER, ("x.shape[1:]", "x.shape[-3:]")),
+        "(3, 64, 64)",
+    ),
+    (
+        "encoder",
+        "variances from a copy",
+        swap(
+            ENCODER,
+            ("h = self.linear(h)", "copy, h = self.linear(h.detach()), self.linear(h)"),
+            ("F.softplus(h[", "F.softplus(copy["),
+        ),
+        "The gradient of `var` does not reach all",
+    ),
+    (
+        "encoder",
+        "dropout in training mode",
+        swap(ENCODER, ("h.flatten(1)", "F.dropout(h.flatten(1), 0.1, self.training)")),
+        "In training mode the encoder",
+    ),
+    (
+        "encoder",
+        "images wiped out",
+        swap(ENCODER, ("h = x\n", "h = x.clone()\n        x.zero_()\n")),
+        "writes into a tensor",
+    ),
+    (
+        "encoder",
+        "seed inside",
+        swap(
+            ENCODER,
+            ("super().__init__()", "super().__init__()\n        torch.manual_seed(0)"),
+        ),
+        "begins with the same weights",
+    ),
     # the decoder
     (
         "decoder",
@@ -347,6 +441,33 @@ WRONG = [
         swap(DECODER, ("F.relu(self.tconv", "(self.tconv")),
         "without the ReLU after the first transposed convolution, the second",
     ),
+    (
+        "decoder",
+        "code detached",
+        swap(DECODER, ("F.relu(self.linear(z))", "F.relu(self.linear(z.detach()))")),
+        "No gradient reaches the codes",
+    ),
+    (
+        "decoder",
+        "centred over the batch in training mode",
+        swap(
+            DECODER,
+            (
+                "h = F.relu(self.tconv2(h))",
+                "h = F.relu(self.tconv2(h))\n        h = h - self.training * h.mean(0)",
+            ),
+        ),
+        "the decoder gives something else in training mode",
+    ),
+    (
+        "decoder",
+        "seed inside",
+        swap(
+            DECODER,
+            ("super().__init__()", "super().__init__()\n        torch.manual_seed(0)"),
+        ),
+        "begins with the same weights",
+    ),
     # the likelihood
     (
         "log_likelihood",
@@ -405,6 +526,40 @@ WRONG = [
         swap(LOGLIK, ("(x - mean)", "(x - mean.detach())")),
         "No gradient reaches `mean`",
     ),
+    (
+        "log_likelihood",
+        "images only",
+        swap(LOGLIK, (".flatten(1).sum(1)", ".sum((1, 2, 3))")),
+        "stopped",
+    ),
+    (
+        "log_likelihood",
+        "in place",
+        swap(
+            LOGLIK,
+            ("    each = ", "    x -= mean\n    each = "),
+            ("(x - mean) ** 2", "x**2"),
+        ),
+        "writes into a tensor",
+    ),
+    (
+        "log_likelihood",
+        "no whole number",
+        swap(
+            LOGLIK,
+            (
+                "torch.as_tensor(var, dtype=x.dtype, device=x.device)",
+                "torch.tensor(var) if isinstance(var, float) else var",
+            ),
+        ),
+        "stopped",
+    ),
+    (
+        "log_likelihood",
+        "single precision only",
+        swap(LOGLIK, (".sum(1)", " @ torch.ones(x[0].numel(), device=x.device)")),
+        "dtype",
+    ),
     # a draw
     ("sample", "no spread", swap(DRAW, ("torch.sqrt(var) * eps", "eps")), "does not depend"),
     ("sample", "nothing drawn", swap(DRAW, ("mean + torch.sqrt(var) * eps", "mean")), "randomness"),
@@ -433,6 +588,57 @@ WRONG = [
         swap(DRAW, ("torch.as_tensor(var, device=mean.device)", "var.clone()")),
         "AttributeError",
     ),
+    (
+        "sample",
+        "no whole number",
+        swap(
+            DRAW,
+            (
+                "torch.as_tensor(var, device=mean.device)",
+                "torch.tensor(var) if isinstance(var, float) else var",
+            ),
+        ),
+        "stopped",
+    ),
+    (
+        "sample",
+        "a little added to the variance",
+        swap(DRAW, ("torch.sqrt(var)", "torch.sqrt(var + 1e-6)")),
+        "where `var` is 1e-06",
+    ),
+    (
+        "sample",
+        "noise of the variance's shape",
+        swap(DRAW, ("torch.randn(mean.shape,", "torch.randn(var.shape,")),
+        "one and the same for every example",
+    ),
+    (
+        "sample",
+        "in place",
+        swap(DRAW, ("mean + torch.sqrt(var) * eps", "mean.add_(torch.sqrt(var) * eps)")),
+        "writes into a tensor",
+    ),
+    (
+        "sample",
+        "single precision",
+        swap(DRAW, ("mean + torch.sqrt(var) * eps", "(mean + torch.sqrt(var) * eps).float()")),
+        "torch.float32",
+    ),
+    (
+        "sample",
+        "on the notebook's device",
+        DEVICE
+        + swap(
+            DRAW, ("generator=generator, device=mean.device", "device=device, generator=generator")
+        ),
+        "On a machine with a GPU",
+    ),
+    (
+        "sample",
+        "seed set afterwards",
+        swap(DRAW, ("    return", "    torch.manual_seed(0)\n    return")),
+        "are always the same",
+    ),
     # the divergence
     ("kl", "std", KL + "0.5 * (mu**2 + var**2 - 1 - (var**2).log()).sum(-1)", "standard dev"),
     ("kl", "no log", KL + "0.5 * (mu**2 + var - 1 - var).sum(-1)", "zero everywhere"),
@@ -448,6 +654,19 @@ WRONG = [
         KL + "0.5 * ((mu**2 + var - 1).sum(-1) - var.prod(-1).log())",
         "infinite",
     ),
+    (
+        "kl",
+        "in place",
+        KL + "0.5 * (mu.square_() + var - 1 - var.log()).sum(-1)",
+        "writes into a tensor",
+    ),
+    (
+        "kl",
+        "single precision only",
+        KL + "(mu**2 + var - 1 - var.log()) @ torch.full(mu.shape[-1:], 0.5, device=mu.device)",
+        "dtype",
+    ),
+    ("kl", "second dimension", KL + "0.5 * (mu**2 + var - 1 - var.log()).sum(1)", "(2, 3, 5)"),
     # the model
     (
         "model",
@@ -543,6 +762,124 @@ WRONG = [
         swap(MODEL, ("FaceEncoder(latent_dim, channels)", "FaceEncoder(100, channels)")),
         "shape",
     ),
+    (
+        "model",
+        "gradients switched off for good",
+        swap(
+            MODEL,
+            ("    @torch.no_grad()\n    def sample", "    def sample"),
+            (
+                "        z = torch.randn(num",
+                "        torch.set_grad_enabled(False)\n        z = torch.randn(num",
+            ),
+        ),
+        "After `sample` no gradients are tracked",
+    ),
+    (
+        "model",
+        "codes on the notebook's device",
+        DEVICE + swap(MODEL, ("        device = next(self.parameters()).device\n", "")),
+        "On a machine with a GPU",
+    ),
+    (
+        "model",
+        "posterior detached",
+        swap(
+            MODEL,
+            ("return self.decode(z), mu, var", "return self.decode(z), mu.detach(), var.detach()"),
+        ),
+        "No gradient gets from the `mu`",
+    ),
+    (
+        "model",
+        "means detached",
+        swap(
+            MODEL,
+            (
+                "return self.encoder(x)",
+                "mu, var = self.encoder(x)\n        return mu.detach(), var",
+            ),
+        ),
+        "The gradient of `mu` does not reach all",
+    ),
+    (
+        "model",
+        "one noise for all codes of a batch",
+        swap(
+            MODEL,
+            (
+                "draw_gaussian(mu, var, generator)",
+                "mu + var.sqrt() * torch.randn(\n"
+                "            mu.shape[1:], generator=generator, device=mu.device\n"
+                "        )",
+            ),
+        ),
+        "does not scatter",
+    ),
+    (
+        "model",
+        "one number for a code",
+        swap(
+            MODEL,
+            (
+                "draw_gaussian(mu, var, generator)",
+                "mu + var.sqrt() * torch.randn(\n"
+                "            len(mu), 1, generator=generator, device=mu.device\n"
+                "        )",
+            ),
+        ),
+        "The noise in the codes is one number",
+    ),
+    (
+        "model",
+        "codes of equal numbers",
+        swap(
+            MODEL,
+            ("torch.randn(num_samples, self.latent_dim,", "torch.randn(num_samples, 1,"),
+            ("mean = self.decode(z)", "mean = self.decode(z.repeat(1, self.latent_dim))"),
+        ),
+        "",
+    ),
+    (
+        "model",
+        "one noise for all channels",
+        swap(
+            MODEL,
+            (
+                "return draw_gaussian(mean, self.var_x, generator)",
+                "noise = torch.randn(mean[:, :1].shape, generator=generator, device=device)\n"
+                "        return mean + self.var_x**0.5 * noise",
+            ),
+        ),
+        "All channels share the same noise",
+    ),
+    (
+        "model",
+        "seed set in reconstruct",
+        swap(MODEL, ("        out = self", "        torch.manual_seed(0)\n        out = self")),
+        "After `reconstruct` PyTorch's next random numbers",
+    ),
+    (
+        "model",
+        "images wiped out",
+        swap(
+            MODEL,
+            (
+                "return self.encoder(x)",
+                "encoded = self.encoder(x.clone())\n        x.zero_()\n        return encoded",
+            ),
+        ),
+        "`reconstruct` writes into a tensor",
+    ),
+    (
+        "model",
+        "seed inside",
+        swap(
+            MODEL,
+            ("super().__init__()", "super().__init__()\n        torch.manual_seed(0)"),
+        ),
+        "begins with the same weights",
+    ),
     # checkpoints
     ("checkpoint", "the starter", STARTER, "not all that a run depends on"),
     (
@@ -570,7 +907,7 @@ WRONG = [
             CHECKPOINT,
             ("    torch.save(", "    if os.path.exists(path): os.remove(path)\n    torch.save("),
         ),
-        "already destroyed",
+        "already lost",
     ),
     (
         "checkpoint",
@@ -725,7 +1062,7 @@ WRONG = [
                 "    Path(path).write_bytes(buffer.getvalue())",
             ),
         ),
-        "already destroyed",
+        "already lost",
     ),
     (
         "checkpoint",
@@ -744,6 +1081,101 @@ WRONG = [
                 '        parameter.data = saved["model"][name]\n    optimizer',
             ),
         ),
+        "",
+    ),
+    (
+        "checkpoint",
+        "generator put back before a misfit is refused",
+        swap(
+            CHECKPOINT,
+            ('    generator.set_state(saved["rng"])\n', ""),
+            ("    for name in", '    generator.set_state(saved["rng"])\n    for name in'),
+        ),
+        "the generator has been put to another place",
+    ),
+    (
+        "checkpoint",
+        "optimiser loaded before a misfit is refused",
+        swap(
+            CHECKPOINT,
+            ('    optimizer.load_state_dict(saved["optimizer"])\n', ""),
+            (
+                "    for name in",
+                '    optimizer.load_state_dict(saved["optimizer"])\n    for name in',
+            ),
+        ),
+        "the optimiser has its memory",
+    ),
+    (
+        "checkpoint",
+        "learning rate lost",
+        swap(
+            CHECKPOINT,
+            ("optimizer=optimizer.state_dict()", 'optimizer=optimizer.state_dict()["state"]'),
+            (
+                'optimizer.load_state_dict(saved["optimizer"])',
+                "state = {**optimizer.state_dict(), 'state': saved['optimizer']}\n"
+                "    optimizer.load_state_dict(state)",
+            ),
+        ),
+        "forgotten its learning rate",
+    ),
+    (
+        "checkpoint",
+        "history as text",
+        swap(
+            CHECKPOINT,
+            ("import os\n", "import json, os\n"),
+            ("history=history", "history=json.dumps(history)"),
+            ('saved["history"]\n', 'json.loads(saved["history"])\n'),
+        ),
+        "a key that was a number",
+    ),
+    (
+        "checkpoint",
+        "another name for one ending only",
+        swap(CHECKPOINT, ('str(path) + ".tmp"', 'str(path).replace(".pt", ".tmp")')),
+        "which has no ending",
+    ),
+    (
+        "checkpoint",
+        "settings nearly compared",
+        swap(
+            CHECKPOINT,
+            (
+                "saved[name] != getattr(model, name)",
+                "abs(saved[name] - getattr(model, name)) > 0.01",
+            ),
+        ),
+        "var_x = 0.13",
+    ),
+    (
+        "checkpoint",
+        "two files",
+        swap(
+            CHECKPOINT,
+            (
+                "    torch.save(everything",
+                '    torch.save(optimizer.state_dict(), str(path) + ".adam")\n'
+                "    torch.save(everything",
+            ),
+            ('saved["optimizer"]', 'torch.load(str(path) + ".adam", map_location="cpu")'),
+        ),
+        "FileNotFoundError",
+    ),
+    (
+        "checkpoint",
+        "restored on the notebook's device",
+        DEVICE
+        + swap(
+            CHECKPOINT, ('["model"])\n    return model', '["model"])\n    return model.to(device)')
+        ),
+        "is asked for on the CPU",
+    ),
+    (
+        "checkpoint",
+        "model moved to be saved",
+        swap(CHECKPOINT, ("model=model.state_dict()", "model=model.cpu().state_dict()")),
         "",
     ),
     # the path
@@ -777,6 +1209,34 @@ WRONG = [
     ),
     ("interpolate", "a list", swap(PATH, ("torch.cat(frames)", "frames")), "a list of 11"),
     ("interpolate", "frames fixed", swap(PATH, ("range(num_frames)", "range(11)")), "(11, "),
+    (
+        "interpolate",
+        "gradients switched off for good",
+        swap(PATH, FOR_GOOD),
+        "After `interpolate_faces` no gradients are tracked",
+    ),
+    (
+        "interpolate",
+        "unsqueezed in place",
+        swap(PATH, ("x_start[None]", "x_start.unsqueeze_(0)")),
+        "writes into a tensor",
+    ),
+    (
+        "interpolate",
+        "seed set",
+        swap(PATH, ("    model.eval()\n", "    model.eval()\n    torch.manual_seed(0)\n")),
+        "After `interpolate_faces` PyTorch's next random numbers",
+    ),
+    (
+        "interpolate",
+        "weights on the notebook's device",
+        DEVICE
+        + swap(
+            PATH,
+            ("w = i / (num_frames - 1)", "w = torch.tensor([i / (num_frames - 1)], device=device)"),
+        ),
+        "On a machine with a GPU",
+    ),
     # directions
     (
         "attributes",
@@ -846,6 +1306,60 @@ WRONG = [
         "makes a tensor on the CPU",
     ),
     ("attributes", "graph", swap(ATTRIBUTES, ("with torch.no_grad():", "if True:")), "graph"),
+    (
+        "attributes",
+        "gradients switched off for good",
+        swap(ATTRIBUTES, FOR_GOOD),
+        "After `edit_faces` no gradients are tracked",
+    ),
+    (
+        "attributes",
+        "direction stretched in place",
+        swap(
+            ATTRIBUTES,
+            ("strength * direction.to(mu.device)", "direction.to(mu.device).mul_(strength)"),
+        ),
+        "`edit_faces` writes into a tensor",
+    ),
+    (
+        "attributes",
+        "codes centred in place",
+        swap(ATTRIBUTES, ("    if has", "    codes -= codes.mean(0)\n    if has")),
+        "`attribute_direction` writes into a tensor",
+    ),
+    (
+        "attributes",
+        "told by the spread",
+        swap(
+            ATTRIBUTES,
+            ("has_attribute.sum() in (0, len(codes))", "has_attribute.float().std() == 0"),
+        ),
+        "the only image has the attribute",
+    ),
+    (
+        "attributes",
+        "two of each at least",
+        swap(
+            ATTRIBUTES,
+            (
+                "has_attribute.sum() in (0, len(codes))",
+                "has_attribute.sum() < 2 or (~has_attribute).sum() < 2",
+            ),
+        ),
+        "stopped",
+    ),
+    (
+        "attributes",
+        "seed set",
+        swap(ATTRIBUTES, ("    model.eval()\n", "    model.eval()\n    torch.manual_seed(0)\n")),
+        "After `edit_faces` PyTorch's next random numbers",
+    ),
+    (
+        "attributes",
+        "direction on the notebook's device",
+        DEVICE + swap(ATTRIBUTES, ("direction.to(mu.device)", "direction.to(device)")),
+        "On a machine with a GPU",
+    ),
 ]
 
 WORDS = {
@@ -902,7 +1416,7 @@ WORDS = {
     ("checkpoint", "optimiser not restored"): "Adam",
     ("checkpoint", "random numbers not restored"): "random numbers",
     ("checkpoint", "map_location missing"): "without that GPU",
-    ("checkpoint", "old file destroyed first"): "already destroyed",
+    ("checkpoint", "old file destroyed first"): "already lost",
     ("checkpoint", "new file in another folder"): "another disk",
     ("checkpoint", "epoch off by one"): "wrong one",
     ("checkpoint", "settings not compared"): "has been copied",

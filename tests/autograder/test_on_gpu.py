@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from autograder.checks.common import LATENTS, TINY, works_on_gpu
+from autograder.checks.common import LATENTS, TINY, ends_on_gpu, works_on_gpu
 from autograder.pretend import default_device, pretend_gpu
 from autograder.student import InProcessStudent, Loader, Module, Seed, StudentError
 
@@ -181,6 +181,8 @@ def test_other_words_for_other_mistakes(student):
     assert works_on_gpu(student, "only_back", X).startswith("The result is on the CPU")
     assert works_on_gpu(student, "back", X).startswith("A part of the result is on the CPU")
     assert works_on_gpu(student, "double", X) is None
+    assert "not a tensor" in works_on_gpu(student, "total", X)
+    assert ends_on_gpu(student, "total", X) is None
     with pytest.raises(StudentError, match="nothing"):
         works_on_gpu(student, "crash", X)
     with pytest.raises(StudentError) as caught:
@@ -372,7 +374,7 @@ def test_the_references_functions_work_there(reference, row):
     name, *args = row
     places = reference.on_gpu(name, *args, backward=True)
     assert set(places) <= {"gpu"} and (places or name == "active_units")
-    assert works_on_gpu(reference, name, *args) is None
+    assert ends_on_gpu(reference, name, *args) is None
 
 
 def test_the_references_tsne_comes_back(reference):
@@ -433,11 +435,11 @@ def test_the_references_loops_work_there(reference):
     vae = Module.build(reference, "VAE", 2)
     adam = vae.optimizer("Adam", lr=1e-3)
     terms = reference.ref("vae_terms")
-    assert works_on_gpu(reference, "train_epoch", vae.ref, loader, adam, terms) is None
-    assert works_on_gpu(reference, "evaluate", vae.ref, loader, terms) is None
-    assert works_on_gpu(reference, "train_vae", vae.ref, loader, loader, adam, 2) is None
+    assert ends_on_gpu(reference, "train_epoch", vae.ref, loader, adam, terms) is None
+    assert ends_on_gpu(reference, "evaluate", vae.ref, loader, terms) is None
+    assert ends_on_gpu(reference, "train_vae", vae.ref, loader, loader, adam, 2) is None
     ae = Module.build(reference, "AutoEncoder", 2)
-    assert works_on_gpu(reference, "error_by_label", ae.ref, loader) is None
+    assert ends_on_gpu(reference, "error_by_label", ae.ref, loader) is None
     decoder = Module.build(reference, "Decoder", 2)
     assert reference.on_gpu("sample_prior", decoder.ref, 3, 2, Seed(1)) == ["gpu"]
     probe = reference.define(LATENTS)
@@ -450,8 +452,8 @@ def test_the_references_loops_work_there(reference):
 def test_the_references_bernoulli_vae_works_there(reference):
     model = Module.build(reference, "BernoulliVAE", 16, (8,), 3).ref
     redraw = reference.ref("binarize_randomly")
-    assert works_on_gpu(reference, "fit", model, BITS, 2, x_held_out=BITS, redraw=redraw) is None
-    assert works_on_gpu(reference, "mean_terms", model, BITS) is None
+    assert ends_on_gpu(reference, "fit", model, BITS, 2, x_held_out=BITS, redraw=redraw) is None
+    assert ends_on_gpu(reference, "mean_terms", model, BITS) is None
     for name, args in {
         "transform": (BITS,),
         "prior_predictive_given": (torch.randn(2, 3), Seed(1)),
@@ -467,9 +469,9 @@ def test_the_references_keras_model_works_there(reference):
     model = Module.build(reference, "KerasVAE")
     model.call("compile")
     x = torch.rand(9, 1, 28, 28)
-    assert works_on_gpu(reference, (model.ref, "train_step"), x) is None
-    assert works_on_gpu(reference, (model.ref, "fit"), x, 1, 4, 0.3, verbose=False) is None
-    assert works_on_gpu(reference, (model.ref, "evaluate"), x) is None
+    assert ends_on_gpu(reference, (model.ref, "train_step"), x) is None
+    assert ends_on_gpu(reference, (model.ref, "fit"), x, 1, 4, 0.3, verbose=False) is None
+    assert ends_on_gpu(reference, (model.ref, "evaluate"), x) is None
     assert reference.on_gpu((model.ref, "predict"), x) == ["cpu"]  # as it says it does
     probe = reference.define(
         "def save_and_load(model, checkpoint, path):\n"
@@ -494,10 +496,10 @@ def test_the_references_faces_work_there(reference):
             "    return train(model, images.cpu(), 1, batch_size=4, progress=False)\n"
         )
         run, train = probe["run"], reference.ref("train_faces")
-        assert works_on_gpu(reference, run, train, model.ref, training_data) is None
+        assert ends_on_gpu(reference, run, train, model.ref, training_data) is None
         given = (model.ref, training_data, 1, None, faces, 4)
-        assert works_on_gpu(reference, "train_faces", *given, progress=False) is None
-    assert works_on_gpu(reference, "evaluate_faces", model.ref, faces) is None
+        assert ends_on_gpu(reference, "train_faces", *given, progress=False) is None
+    assert ends_on_gpu(reference, "evaluate_faces", model.ref, faces) is None
     assert reference.on_gpu("encode_faces", model.ref, faces) == ["cpu"]
     assert reference.on_gpu("interpolate_faces", model.ref, FACES[0], FACES[1], 3) == ["gpu"]
     assert reference.on_gpu("edit_faces", model.ref, FACES, torch.randn(4)) == ["gpu"]

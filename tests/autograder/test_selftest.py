@@ -8,6 +8,7 @@ from autograder.mutants import Mutant
 from autograder.sandbox.outside import problem
 from autograder.selftest import Tally, Task
 from autograder.variants import Variant
+from autograder.variants import rows as rows_of
 from vae_course.authoring.assignment import list_assignments
 
 ONE = Misconception("ps2_kl", "twice", "def gaussian_kl(mu, log_var): ...", "The half is missing.")
@@ -84,7 +85,7 @@ def test_a_result_is_used_again_where_nothing_changed(tmp_path):
 
 def test_right_answers_are_handed_in_together_one_an_exercise():
     right = [Variant(f"ps2_{name}", str(n), "") for name in ("kl", "elbo") for n in range(3)]
-    rows = selftest._rows([*right, Variant("ps2_model", "0", "")])
+    rows = rows_of([*right, Variant("ps2_model", "0", "")])
     assert [len(row) for row in rows] == [3, 2, 2]
     assert all(len({one.exercise for one in row}) == len(row) for row in rows)
 

@@ -3015,3 +3015,31 @@ def sample_prior(
     return twin(torch.normal(0.0, 1.0, size, generator=generator, device=where))
 ''',
 }
+
+ARGUABLE = {
+    (
+        "ps1_decoder",
+        "BatchNorm1d before the reshape, where one of maps is asked for",
+    ): "For a map of one pixel the two compute the same in every case, with the same parameters.",
+    (
+        "ps1_train_epoch",
+        "gradients forgotten after the step only, so stale ones enter the first",
+    ): (
+        "A usual order, and a right variant of ours has it. The docstring does not speak of "
+        "gradients that somebody else has left, and nothing in the notebook leaves any."
+    ),
+    (
+        "ps1_evaluate",
+        "the images are counted in a pass of their own: twice through the loader",
+    ): (
+        "A right variant of ours does so. That the images are gone through once is said of "
+        "training, where a pass changes something."
+    ),
+    (
+        "ps1_fault",
+        "once through the loader for the labels, and once more for each of them",
+    ): (
+        "A right variant of ours does so. It is slower, but the docstring speaks of the images "
+        "and not of passes; that an epoch is a single one is said of training only."
+    ),
+}

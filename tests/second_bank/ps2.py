@@ -1944,3 +1944,14 @@ def interpolate(z_start: Tensor, z_end: Tensor, num_frames: int) -> Tensor:
     )
 ''',
 }
+
+ARGUABLE = {
+    (
+        "ps2_effective_beta",
+        "a tensor comes back, where a float is promised",
+    ): "a tensor of one number can be printed, compared and multiplied as a float can",
+    (
+        "ps2_active_units",
+        "torch.cov of one dimension is a number without a diagonal",
+    ): "right for every model of the notebook: a code of a single number does not come up",
+}

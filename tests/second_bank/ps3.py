@@ -2262,3 +2262,10 @@ def importance_weighted_bound(log_weights: Tensor) -> Tensor:
     return highest + (log_weights - highest).exp().mean(dim=0).log()
 ''',
 }
+
+ARGUABLE = {
+    (
+        "ps3_model",
+        "clamped at 0.000001, which should be added",
+    ): "a right variant of ours: it differs by 0.000001 at most, and its logarithm stays finite",
+}

@@ -3495,3 +3495,16 @@ def manifold_codes(values: Tensor) -> Tensor:
     return torch.cartesian_prod(values.flip(0), values).flip(1)
 ''',
 }
+
+ARGUABLE = {
+    ("ps4_seed_loss", "logarithms by hand, nan where a probability is exactly 0 or 1"): (
+        "The text gives these logarithms as the published formula, and the docstring says that "
+        "the function is there to compare with, not to train with."
+    ),
+    ("ps4_fit", "prints its line whatever verbose says"): (
+        "What is shown on the screen is not judged: right answers may leave the line out as well."
+    ),
+    ("ps4_early_stopping", "keeps the parameters and not the buffers"): (
+        "The docstring speaks of weights, and no model of this assignment has any buffers."
+    ),
+}

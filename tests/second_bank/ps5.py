@@ -3359,3 +3359,26 @@ def edit_faces(model: FaceVAE, x: Tensor, direction: Tensor, strength: float = 1
         torch.set_grad_enabled(gradients)
 ''',
 }
+
+ARGUABLE = {
+    (
+        "ps5_encoder",
+        "the floor by clamp, not added: softplus of -14",
+    ): "No variance is ever below the floor, and none is off by more than it.",
+    (
+        "ps5_encoder",
+        "the message does not say which shape came",
+    ): "The refusal is right. How well its message is worded is for people to read.",
+    (
+        "ps5_model",
+        "without gradients, but never in evaluation mode",
+    ): "No layer of these networks knows of modes, so the two modes give the same.",
+    (
+        "ps5_model",
+        "var_x is a buffer: load_state_dict of another model overwrites it",
+    ): "The docstring says how the model is built, and not what its state_dict holds.",
+    (
+        "ps5_checkpoint",
+        "the message does not say what differs",
+    ): "The refusal is right. How well its message is worded is for people to read.",
+}
