@@ -191,6 +191,10 @@ def train(
         int | None,
         typer.Option(min=1, metavar="K", help="bernoulli: estimate log p(x) from K codes each."),
     ] = None,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="The loop that notebooks show: float32, step by step."),
+    ] = False,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.CPU,
 ) -> None:
     """Train a model of the course; keep figures, curves, samples and a checkpoint.
@@ -198,20 +202,16 @@ def train(
     Ctrl-C stops it. With --resume it goes on from the last complete epoch, and on a CPU it ends as
     if it had never been stopped.
     """
-    if data is not None and not data.is_dir():
-        raise UsageError(f"{data}: there is no such folder; make it or name another")
+    _check_data_and_device(data, device)
     if name is not SystemName.BERNOULLI and (threshold or importance_samples):
         raise UsageError(f"{name}: --threshold and --importance-samples are for bernoulli")
-    import torch
-
     from vae_course.authoring.reference import show_path
-    from vae_course.experiments import Experiment, Settings, find_system, results_table
+    from vae_course.experiments import Experiment, results_table
+    from vae_course.systems import Settings, find_system
 
     system = find_system(name.value)
     if beta is not None and not system.takes_beta:
         raise UsageError(f"{name}: has no beta to choose; leave --beta out")
-    if device is Device.CUDA and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no GPU here; see `vae-course doctor`")
     settings = Settings(
         name.value,
         latent_dim or system.latent_dim,
@@ -219,6 +219,7 @@ def train(
         system.beta if beta is None else beta,
         seed,
         threshold,
+        plain,
     )
     out = out or Path("runs") / name.value
     experiment = Experiment(settings, out, data, device.value, resume)
@@ -236,6 +237,43 @@ def train(
         typer.echo(f"log p(x), test images, {importance_samples} samples each: {log_p:.2f} nats")
     for path in experiment.draw():
         typer.echo(f"wrote {show_path(path)}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A run's run.safetensors, or its folder.", metavar="CHECKPOINT")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="[default: VAE_COURSE_DATA, else ./data]"),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to evaluate.")] = Device.CPU,
+) -> None:
+    """Say what a trained model is worth, on images it has not seen; draw what it has learnt.
+
+    The pictures are written beside the checkpoint.
+    """
+    _check_data_and_device(data, device)
+    from vae_course.authoring.reference import show_path
+    from vae_course.experiments import restored
+
+    experiment = restored(checkpoint, data, device.value)
+    figures, paths = experiment.evaluate()
+    typer.echo(f"{experiment.system.title}; {experiment.data.name}, held out")
+    for name, value in figures.items():
+        typer.echo(f"{name}: {value:.5g}")
+    for path in [*paths, *experiment.draw()]:
+        typer.echo(f"wrote {show_path(path)}")
+
+
+def _check_data_and_device(data: Path | None, device: Device) -> None:
+    import torch
+
+    if data is not None and not data.is_dir():
+        raise UsageError(f"{data}: there is no such folder; make it or name another")
+    if device is Device.CUDA and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch sees no GPU here; see `vae-course doctor`")
 
 
 @app.command()

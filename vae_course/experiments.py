@@ -9,268 +9,42 @@ import io
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
 from IPython.display import Image
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from vae_course.autoencoder import AutoEncoder, autoencoder_terms, sample_prior
-from vae_course.bernoulli_vae import (
-    BernoulliVAE,
-    bernoulli_terms,
-    binarize,
-    log_marginal,
-    prior_predictive,
-    transform,
-)
-from vae_course.binarized import load_binarized_mnist
-from vae_course.celeba_vae import FaceVAE, face_terms, scale_images, unscale_images
-from vae_course.data import ImageData, load_fashion_mnist, load_mnist, make_loader
+from vae_course.bernoulli_vae import BernoulliVAE, log_marginal
+from vae_course.data import ImageData
 from vae_course.errors import CourseError, UsageError
-from vae_course.face_data import load_faces
+from vae_course.evaluation import (
+    aggregate_moments,
+    frechet_distance,
+    kl_per_dimension,
+    principal_components,
+)
 from vae_course.files import write_atomically
-from vae_course.keras_fit import KerasAdam
-from vae_course.keras_vae import KerasVAE, keras_terms
-from vae_course.plots import plot_curves, plot_reconstructions, plot_samples
-from vae_course.training import Run, evaluate, train_epoch
-from vae_course.vae import VAE, vae_terms
-
-Terms = Callable[[nn.Module, Tensor], dict[str, Tensor]]
+from vae_course.fused import fused
+from vae_course.plots import (
+    plot_aggregate,
+    plot_curves,
+    plot_dimensions,
+    plot_reconstructions,
+    plot_samples,
+)
+from vae_course.probability import active_units
+from vae_course.systems import Settings, System, find_system
+from vae_course.trainer import PLAIN, Batches, Terms, Trainer, as_bytes, fastest, from_bytes
+from vae_course.training import Run, evaluate
 
 COMPARED_OVER = 50  # single batches are noisy: average over this many around the step
 PICTURES = 24  # images in a grid of samples
+FEATURES, FEATURES_FROM = 64, 10_000  # principal components, and images that they are found in
 CHECKPOINT, SETTINGS, HISTORY = "run.safetensors", "settings.json", "history.csv"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a run, besides its data and its number of epochs."""
-
-    system: str
-    latent_dim: int
-    batch_size: int
-    beta: float
-    seed: int = 0
-    threshold: bool = False
-
-
-@dataclass(frozen=True)
-class System:
-    """One model of the course: how to make it, train it and look at it.
-
-    Attributes:
-        title: what it is.
-        load: the images to train and test on, by the folder that holds the data.
-        make: the untrained model.
-        terms: its loss terms, by the model, the images and beta.
-        optimizer: over the model's parameters.
-        epochs, batch_size, latent_dim, beta: as the published run has them.
-        takes_beta: whether its loss has a beta to choose.
-        sample: n new images with values in [0, 1].
-        reconstruct: images in [0, 1] for images as the model is trained on them.
-        show: images in [0, 1] from those that the model is trained on.
-        columns: the terms to report.
-        scale: what to divide the loss by to have it on the published scale, and its name.
-        compared_at: the step at which the published run logs its terms.
-    """
-
-    title: str
-    load: Callable[[Path | None, Settings], ImageData]
-    make: Callable[[Settings], nn.Module]
-    terms: Callable[..., dict[str, Tensor]]
-    optimizer: Callable[..., Optimizer]
-    epochs: int
-    batch_size: int
-    latent_dim: int
-    sample: Callable[[nn.Module, int, torch.Generator], Tensor]
-    reconstruct: Callable[[nn.Module, Tensor], Tensor]
-    beta: float = 1.0
-    takes_beta: bool = True
-    show: Callable[[Tensor], Tensor] = field(default=lambda images: images)
-    columns: tuple[str, ...] = ("loss", "nll", "kl")
-    scale: tuple[float, str] | None = None
-    compared_at: int | None = None
-
-
-def _mnist(root: Path | None, settings: Settings) -> ImageData:
-    return load_mnist(root)
-
-
-def _binary_mnist(root: Path | None, settings: Settings) -> ImageData:
-    """Larochelle's fixed binarisation, or MNIST with a threshold at one half."""
-    if not settings.threshold:
-        return load_binarized_mnist(root)
-    data = load_mnist(root)
-    return data._replace(
-        name=f"{data.name}, thresholded",
-        train_images=binarize(data.train_images),
-        test_images=binarize(data.test_images),
-    )
-
-
-def _fashion(root: Path | None, settings: Settings) -> ImageData:
-    """Fashion-MNIST's training set, its last fifth held out: Keras's validation_split of 0.2."""
-    data = load_fashion_mnist(root)
-    num_train = int(0.8 * len(data.train_images))
-    return data._replace(
-        name=f"{data.name}, the training set's last fifth held out",
-        train_images=data.train_images[:num_train],
-        train_labels=data.train_labels[:num_train],
-        test_images=data.train_images[num_train:],
-        test_labels=data.train_labels[num_train:],
-    )
-
-
-def _faces(root: Path | None, settings: Settings) -> ImageData:
-    """Faces between -1 and 1, the last twentieth held out. A face has no label: all are zero."""
-    if root is not None and (root / "celeba").is_dir():
-        root = root / "celeba"
-    faces = load_faces(root)
-    images = scale_images(faces.images)
-    labels = torch.zeros(len(images), dtype=torch.int64)
-    num_train = int(0.95 * len(images))
-    return ImageData(
-        faces.name,
-        *(images[:num_train], labels[:num_train]),
-        *(images[num_train:], labels[num_train:]),
-    )
-
-
-def _bernoulli_reconstruct(model: BernoulliVAE, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        return model.decode(transform(model, x)).sigmoid().view(-1, 1, 28, 28)
-
-
-def _bernoulli_sample(model: BernoulliVAE, n: int, generator: torch.Generator) -> Tensor:
-    return prior_predictive(model, n, generator)[1].view(-1, 1, 28, 28)
-
-
-def _keras_sample(model: KerasVAE, n: int, generator: torch.Generator) -> Tensor:
-    z = torch.randn(n, model.latent_dim, generator=generator, device=generator.device)
-    with torch.no_grad():
-        return model.decoder(z)
-
-
-SYSTEMS = {
-    "autoencoder": System(
-        title="ps1, a convolutional autoencoder",
-        load=_mnist,
-        make=lambda settings: AutoEncoder(settings.latent_dim),
-        terms=lambda model, x, beta: autoencoder_terms(model, x),
-        optimizer=partial(torch.optim.Adam, lr=1e-3),
-        epochs=10,
-        batch_size=64,
-        latent_dim=64,
-        sample=lambda model, n, generator: sample_prior(
-            model.decoder, n, model.decoder.layers[0].in_features, generator
-        ),
-        reconstruct=lambda model, x: model.reconstruct(x),
-        takes_beta=False,
-        columns=("loss", "mse"),
-        compared_at=900,
-    ),
-    "vae": System(
-        title="ps2, the same backbone made variational",
-        load=_mnist,
-        make=lambda settings: VAE(settings.latent_dim),
-        terms=vae_terms,
-        optimizer=partial(torch.optim.Adam, lr=1e-3),
-        epochs=5,
-        batch_size=64,
-        latent_dim=64,
-        sample=lambda model, n, generator: model.sample(n, generator),
-        reconstruct=lambda model, x: model.reconstruct(x),
-        columns=("loss", "nll", "kl", "mse"),
-        compared_at=500,
-    ),
-    "bernoulli": System(
-        title="ps3, a Bernoulli MLP VAE",
-        load=_binary_mnist,
-        make=lambda settings: BernoulliVAE(latent_dim=settings.latent_dim),
-        terms=lambda model, x, beta: bernoulli_terms(model, x),
-        optimizer=partial(torch.optim.RMSprop, lr=1e-3),
-        epochs=30,
-        batch_size=64,
-        latent_dim=100,
-        sample=_bernoulli_sample,
-        reconstruct=_bernoulli_reconstruct,
-        takes_beta=False,
-    ),
-    "keras": System(
-        title="ps4, a Keras-style convolutional VAE",
-        load=_fashion,
-        make=lambda settings: KerasVAE(settings.latent_dim, settings.beta),
-        terms=lambda model, x, beta: keras_terms(model, x),
-        optimizer=KerasAdam,
-        epochs=10,
-        batch_size=32,
-        latent_dim=2,
-        beta=0.392,
-        sample=_keras_sample,
-        reconstruct=lambda model, x: model.predict(x),
-        scale=(784, "per pixel, the seed's scale"),
-    ),
-    "celeba": System(
-        title="ps5, a convolutional VAE of 64x64 faces",
-        load=_faces,
-        make=lambda settings: FaceVAE(settings.latent_dim),
-        terms=lambda model, x, beta: face_terms(model, x),
-        optimizer=partial(torch.optim.Adam, lr=1e-3),
-        epochs=40,
-        batch_size=32,
-        latent_dim=100,
-        sample=lambda model, n, generator: unscale_images(model.sample(n, generator)),
-        reconstruct=lambda model, x: unscale_images(model.reconstruct(x)),
-        takes_beta=False,
-        show=unscale_images,
-    ),
-}
-
-
-def default_settings(name: str) -> Settings:
-    """The settings of the published run of a system.
-
-    Raises:
-        UsageError: there is no such system.
-    """
-    system = find_system(name)
-    return Settings(name, system.latent_dim, system.batch_size, system.beta)
-
-
-def find_system(name: str) -> System:
-    """The system of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in SYSTEMS:
-        raise UsageError(f"there is no system {name} (known: {', '.join(SYSTEMS)})")
-    return SYSTEMS[name]
-
-
-class StepLog:
-    """Loss terms that also remember, step by step, their batch means while the model trains."""
-
-    def __init__(self, loss_terms: Terms) -> None:
-        self.loss_terms = loss_terms
-        self.steps: dict[str, list[float]] = defaultdict(list)
-
-    def __call__(self, model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-        terms = self.loss_terms(model, x)
-        if model.training:
-            for name, values in terms.items():
-                self.steps[name].append(values.mean().item())
-        return terms
-
-    def around(self, step: int, width: int) -> dict[str, float]:
-        """The mean of each term over `width` steps around `step`; nothing if it was not reached."""
-        windows = {name: v[step - width // 2 :][:width] for name, v in self.steps.items()}
-        return {name: sum(w) / len(w) for name, w in windows.items() if len(w) == width}
 
 
 class Experiment:
@@ -324,17 +98,25 @@ class Experiment:
         torch.manual_seed(settings.seed)
         self.model = self.system.make(settings).to(device)
         self.terms: Terms = partial(self.system.terms, beta=settings.beta)
-        self.log = StepLog(self.terms)
-        self.loader = make_loader(
-            self.data.train_images, self.data.train_labels, settings.batch_size, seed=settings.seed
+        speed = PLAIN if settings.plain else fastest(device)
+        batches = Batches(
+            as_bytes(self.data.train_images),
+            settings.batch_size,
+            torch.Generator().manual_seed(settings.seed),
+            self.system.prepare,
+            device,
+            speed.channels_last,
         )
-        self.held_out = make_loader(
-            self.data.test_images, self.data.test_labels, 500, shuffle=False, seed=settings.seed
+        self.held_out = Batches(
+            as_bytes(self.data.test_images), 500, prepare=self.system.prepare, device=device
         )
         optimizer = self.system.optimizer(self.model.parameters())
-        generators = [self.loader.generator, self.held_out.generator]
-        self.run = Run(self.model, optimizer, self.out / CHECKPOINT, generators, progress)
-        self._from_the_start = self.run.epoch == 0  # only then does the log count all steps
+        if not settings.plain:
+            optimizer = fused(optimizer)
+        self.trainer = Trainer(self.model, batches, self.terms, optimizer, speed)
+        self.run = Run(self.model, optimizer, self.out / CHECKPOINT, [batches.order], progress)
+        self._steps: dict[str, list[float]] = defaultdict(list)
+        self._from_the_start = self.run.epoch == 0  # only then are all steps known
 
     def train(self, epochs: int) -> dict:
         """Train until `epochs` epochs are done in all; return the history.
@@ -343,17 +125,24 @@ class Experiment:
         moment loses at most the epoch under way.
         """
         if self.run.epoch == 0 and not self.run.history["held_out"]:
-            self.run.record(held_out=evaluate(self.model, self.held_out, self.terms))
+            self.run.record(held_out=self._measured())
         for _ in self._epochs(epochs):
-            terms = self.log if self.system.compared_at else self.terms
-            train = train_epoch(self.model, self.loader, self.run.optimizer, terms)
-            self.run.record(train=train, held_out=evaluate(self.model, self.held_out, self.terms))
-            step = self.system.compared_at if self._from_the_start else None
-            if step and "at_step" not in self.run.history:
-                around = self.log.around(step, COMPARED_OVER)
-                if around:
-                    self.run.history["at_step"] = {"step": step, **around}
+            train = self.trainer.epoch()
+            self.run.record(train=train, held_out=self._measured())
+            if self.system.compared_at and self._from_the_start:
+                self._compare(self.system.compared_at)
         return self.run.history
+
+    def _measured(self) -> dict[str, float]:
+        return evaluate(self.model, self.held_out, self.terms)
+
+    def _compare(self, step: int) -> None:
+        """Keep the means around the step at which the published run logs its terms."""
+        for name, values in self.trainer.steps.items():
+            self._steps[name] += values
+        around = around_step(self._steps, step, COMPARED_OVER)
+        if around and "at_step" not in self.run.history:
+            self.run.history["at_step"] = {"step": step, **around}
 
     def _epochs(self, epochs: int) -> Iterator[int]:
         for epoch in self.run.epochs(epochs):
@@ -364,22 +153,94 @@ class Experiment:
         """Write curves, samples and reconstructions as PNG files; return their paths."""
         device = next(self.model.parameters()).device
         generator = torch.Generator(device).manual_seed(self.settings.seed)
-        x = self.data.test_images[:12].to(device)
-        what = f"{self.system.title}, {len(self.run.history['train'])} epochs"
+        shown = min(12, self.held_out.num_images)
+        x = self.held_out.gather(torch.arange(shown, device=device))
         samples = self.system.sample(self.model, PICTURES, generator).cpu()
         x_hat = self.system.reconstruct(self.model, x).cpu()
-        pictures: dict[str, Image] = {
-            "curves": plot_curves(self.run.history, self.system.columns, what),
-            "samples": plot_samples(samples, f"Samples: {what}"),
-            "reconstructions": plot_reconstructions(
-                self.system.show(x).cpu(), x_hat, f"Held-out images and reconstructions: {what}"
+        return self._write(
+            curves=plot_curves(self.run.history, self.system.columns, self._what),
+            samples=plot_samples(samples, f"Samples: {self._what}"),
+            reconstructions=plot_reconstructions(
+                self.system.show(x).cpu(),
+                x_hat,
+                f"Held-out images and reconstructions: {self._what}",
             ),
-        }
+        )
+
+    @property
+    def _what(self) -> str:
+        return f"{self.system.title}, {len(self.run.history['train'])} epochs"
+
+    def _write(self, **pictures: Image) -> list[Path]:
         paths = []
         for name, picture in pictures.items():
             paths.append(self.out / f"{name}.png")
             write_atomically(paths[-1], picture.data)
         return paths
+
+    def evaluate(self) -> tuple[dict[str, float], list[Path]]:
+        """What a practitioner asks of a trained model, on the held-out images.
+
+        Returns:
+            Figures by what they are, with their units; and the pictures that were written.
+        """
+        terms = self._measured()
+        figures = {f"{name} (nats per image)": terms[name] for name in terms if name != "mse"}
+        if "kl" in terms:
+            figures["-ELBO, beta 1 (nats per image)"] = terms["nll"] + terms["kl"]
+            if self.system.bits is not None:
+                bits = self.system.bits(terms["nll"] + terms["kl"])
+                figures["-ELBO, beta 1 (bits per number of the image)"] = float(bits)
+        figures["squared error of reconstructions (mean per pixel, in [0, 1])"] = self._error()
+        mu, var = self._posteriors()
+        figures[f"active units (of {mu.shape[1]})"] = active_units(mu)
+        paths = []
+        if var is not None:
+            spent = kl_per_dimension(mu, var)
+            figures["largest KL of a dimension (nats)"] = float(spent.max())
+            mean, covariance = aggregate_moments(mu, var)
+            figures["aggregate posterior: largest mean of a dimension"] = float(mean.abs().max())
+            spread = covariance.diag()
+            figures["aggregate posterior: smallest variance"] = float(spread.min())
+            figures["aggregate posterior: largest variance"] = float(spread.max())
+            two = spent.argsort(descending=True)[:2]
+            pictures = {"dimensions": plot_dimensions(spent, f"KL by dimension: {self._what}")}
+            if len(two) == 2:
+                title = "The aggregate posterior where it spends most"
+                pictures["aggregate"] = plot_aggregate(mu[:, two], var[:, two], title)
+            paths = self._write(**pictures)
+        return figures | self._distances(), paths
+
+    @torch.no_grad()
+    def _posteriors(self) -> tuple[Tensor, Tensor | None]:
+        self.model.eval()
+        found = [self.system.posterior(self.model, x) for x, _ in self.held_out]
+        mu, var = zip(*found, strict=True)
+        return torch.cat(mu).cpu(), None if var[0] is None else torch.cat(var).cpu()
+
+    def _error(self) -> float:
+        total = 0.0
+        for x, _ in self.held_out:
+            x_hat = self.system.reconstruct(self.model, x)
+            total += (self.system.show(x) - x_hat).square().flatten(1).mean(dim=1).sum().item()
+        return total / self.held_out.num_images
+
+    def _distances(self) -> dict[str, float]:
+        """Frechet distances on the pixels' principal components, which need no download."""
+        trained_on = from_bytes(as_bytes(self.data.train_images))
+        held_out = from_bytes(as_bytes(self.data.test_images))
+        components = principal_components(trained_on[:FEATURES_FROM], FEATURES).float()
+        device = next(self.model.parameters()).device
+        generator = torch.Generator(device).manual_seed(self.settings.seed)
+        sizes = [len(part) for part in held_out.split(500)]
+        made = [self.system.sample(self.model, n, generator).cpu() for n in sizes]
+        clouds = {"samples": torch.cat(made), "training images": trained_on[: len(held_out)]}
+        features = held_out.flatten(1) @ components
+        return {
+            f"Frechet distance on {components.shape[1]} principal components of pixels, "
+            f"{name} to held-out images": frechet_distance(cloud.flatten(1) @ components, features)
+            for name, cloud in clouds.items()
+        }
 
     def log_marginal(self, num_samples: int) -> float:
         """The mean of log p(x) over the test images, in nats, by importance sampling (ps3)."""
@@ -388,10 +249,37 @@ class Experiment:
         device = next(self.model.parameters()).device
         generator = torch.Generator(device).manual_seed(self.settings.seed)
         total = 0.0
-        for x in self.data.test_images.split(500):
-            log_p = log_marginal(self.model, x.to(device), num_samples, generator=generator)
+        for x, _ in self.held_out:
+            log_p = log_marginal(self.model, x, num_samples, generator=generator)
             total += log_p.sum().item()
-        return total / len(self.data.test_images)
+        return total / self.held_out.num_images
+
+
+def restored(
+    checkpoint: str | Path, data: str | Path | None = None, device: str | torch.device = "cpu"
+) -> Experiment:
+    """The run that a checkpoint belongs to, as it was when that was written.
+
+    Args:
+        checkpoint: `run.safetensors` of a run, or the folder that holds it.
+        data: the folder to load its images from.
+        device: where to have the model.
+
+    Raises:
+        CourseError: there is no run, or it cannot be read.
+    """
+    folder = Path(checkpoint)
+    folder = folder if folder.is_dir() else folder.parent
+    for path in (Path(checkpoint), folder / CHECKPOINT, folder / SETTINGS):
+        if not path.exists():
+            raise CourseError(f"{path}: not found; name the folder of a run of `vae-course train`")
+    try:
+        settings = Settings(**json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise CourseError(
+            f"{folder / SETTINGS}: cannot be read as a run's settings ({error}); train again"
+        ) from error
+    return Experiment(settings, folder, data, device, resume=True, progress=False)
 
 
 def _claim(out: Path, settings: Settings, resume: bool) -> None:
@@ -421,6 +309,12 @@ def _claim(out: Path, settings: Settings, resume: bool) -> None:
         write_atomically(path, json.dumps(asdict(settings), indent=2) + "\n")
     except OSError as error:
         raise CourseError(f"{out}: cannot be made ({error}); name another folder") from error
+
+
+def around_step(steps: dict[str, list[float]], step: int, width: int) -> dict[str, float]:
+    """The mean of each term over `width` steps around `step`; nothing if it was not reached."""
+    windows = {name: values[step - width // 2 :][:width] for name, values in steps.items()}
+    return {name: sum(w) / len(w) for name, w in windows.items() if len(w) == width}
 
 
 def history_csv(history: dict) -> str:

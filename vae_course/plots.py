@@ -232,6 +232,50 @@ def plot_latents(
     return _picture(figure, alt)
 
 
+def plot_dimensions(kl: Tensor, title: str) -> Image:
+    """Show how many nats each latent dimension spends, kl (k,), the largest first."""
+    kl = kl.detach().cpu().sort(descending=True).values
+    figure = Figure(figsize=(6.5, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(1, len(kl) + 1), kl.numpy(), color=BLUE, width=0.9)
+    axes.set(title=title, xlabel="latent dimensions, by what they spend", ylabel="KL (nats)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(axis="y", alpha=0.3)
+    used = int((kl > 0.01).sum())
+    alt = (
+        f"{title}: {used} of {len(kl)} dimensions spend more than 0.01 nats, the first {kl[0]:.2f}"
+    )
+    return _picture(figure, alt)
+
+
+def plot_aggregate(mu: Tensor, var: Tensor, title: str) -> Image:
+    """Show draws from the aggregate posterior beside the prior, in two dimensions of the code.
+
+    Args:
+        mu: posterior means, of shape (N, 2).
+        var: posterior variances, of the same shape.
+        title: what they are of.
+    """
+    generator = torch.Generator().manual_seed(0)
+    mu, var = mu.detach().cpu(), var.detach().cpu()
+    z = mu + var.sqrt() * torch.randn(mu.shape, generator=generator)
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(*z.T.numpy(), s=5, alpha=0.4, color=BLUE, linewidths=0, label="draws of q(z|x)")
+    angles = np.linspace(0, 2 * np.pi, 200)
+    for share, style in ((0.5, "-"), (0.99, "--")):
+        radius = np.sqrt(-2 * np.log(1 - share))
+        circle = radius * np.cos(angles), radius * np.sin(angles)
+        label = f"{share:.0%} of the prior lies within"
+        axes.plot(*circle, color=ORANGE, linestyle=style, linewidth=2, label=label)
+    axes.set(title=title, xlabel="first of the two dimensions", ylabel="second", aspect="equal")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    inside = float((z.square().sum(dim=1) < -2 * np.log(0.5)).float().mean())
+    alt = f"{title}: of {len(z)} draws {inside:.0%} lie where half of the prior does"
+    return _picture(figure, alt)
+
+
 def plot_manifold(
     images: Tensor,
     columns: int,

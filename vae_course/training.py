@@ -337,9 +337,21 @@ class Run:
         self.optimizer.load_state_dict(
             {"state": optimizer_state, "param_groups": header["param_groups"]}
         )
+        _lay_out_as_parameters(self.optimizer)
         self.history = header["history"]
         self.epoch = header["epoch"]
         self._random_states = random_states
+
+
+def _lay_out_as_parameters(optimizer: Optimizer) -> None:
+    """Give what an optimiser remembers of a parameter the parameter's own order in memory.
+
+    A file keeps numbers and not their order, and fused optimisers take the two for alike.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _describe(tensor: Tensor | None) -> str:

@@ -37,7 +37,7 @@ def test_help_is_quick_and_lists_the_commands():
     started = time.monotonic()
     done = call("--help")
     assert done.returncode == 0
-    for command in ("build", "verify", "bundle", "train", "doctor"):
+    for command in ("build", "verify", "bundle", "train", "evaluate", "doctor"):
         assert command in done.stdout
     assert time.monotonic() - started < 10  # it imports no torch; generous for a busy machine
 
@@ -72,6 +72,8 @@ def test_build_check_and_build_again(tmp_path, monkeypatch, capsys):
         (["train", "celeba", "--beta", "2"], 2, ["celeba: has no beta to choose"]),
         (["train", "vae", "--threshold"], 2, ["vae: --threshold and", "are for bernoulli"]),
         (["train", "vae", "--out", "x"], 1, ["x: cannot be made", "name another folder"]),
+        (["evaluate", "runs/vae"], 1, ["runs/vae: not found", "the folder of a run"]),
+        (["evaluate", "x", "--data", "/nowhere"], 2, ["/nowhere: there is no such folder"]),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_an_exit_code(
@@ -103,8 +105,11 @@ def test_an_unwritable_folder_is_one_line_without_traceback(tmp_path):
 
 def train_bernoulli(cwd: Path, *arguments: str) -> subprocess.Popen:
     """Start a training on scikit-learn's digits, which need neither network nor files."""
+    return run_in(cwd, "train", "bernoulli", "--threshold", "--out", "run", *arguments)
+
+
+def run_in(cwd: Path, *arguments: str) -> subprocess.Popen:
     (cwd / "data").mkdir(exist_ok=True)
-    arguments = ("train", "bernoulli", "--threshold", "--out", "run", *arguments)
     return subprocess.Popen(
         [sys.executable, "-m", "vae_course.cli", *arguments],
         cwd=cwd,
@@ -128,7 +133,7 @@ def test_train_stopped_by_ctrl_c_and_resumed_is_one_run(tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     whole.mkdir()
     stopped.mkdir()
-    options = ("--epochs", "12", "--importance-samples", "20")
+    options = ("--epochs", "40", "--importance-samples", "20")
 
     first = train_bernoulli(stopped, *options)
     history = stopped / "run" / "history.csv"
@@ -139,7 +144,7 @@ def test_train_stopped_by_ctrl_c_and_resumed_is_one_run(tmp_path):
     _, said = first.communicate(timeout=60)
     assert first.returncode == 130, said
     assert "go on with --resume" in said and "Traceback" not in said
-    assert 1 <= len(history.read_text().splitlines()) - 2 < 12
+    assert 1 <= len(history.read_text().splitlines()) - 2 < 40
 
     again = train_bernoulli(stopped, *options)
     assert again.wait(60) == 2 and "holds a run already" in again.stderr.read()
@@ -149,10 +154,14 @@ def test_train_stopped_by_ctrl_c_and_resumed_is_one_run(tmp_path):
     assert [run.returncode for run in runs] == [0, 0]
     table = printed[0][printed[0].index("| ps3") :]
     assert table == printed[1][printed[1].index("| ps3") :]
-    assert "held out, 12 epochs" in table and "log p(x), test images, 20 samples each: -" in table
+    assert "held out, 40 epochs" in table and "log p(x), test images, 20 samples each: -" in table
     for name in ("history.csv", "settings.json", "samples.png", "reconstructions.png"):
         assert (stopped / "run" / name).read_bytes() == (whole / "run" / name).read_bytes()
     assert (whole / "run" / "curves.png").is_file()
+
+    done = run_in(whole, "evaluate", "run").communicate(timeout=120)[0]
+    assert "active units (of 100): " in done and "bits per number of the image" in done
+    assert (whole / "run" / "dimensions.png").is_file()
 
 
 def test_train_knows_its_five_systems():

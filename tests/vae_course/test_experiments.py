@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 
 import pytest
 import torch
@@ -10,14 +11,13 @@ import torch
 from vae_course.data import ImageData, load_mnist
 from vae_course.errors import CourseError, UsageError
 from vae_course.experiments import (
-    SYSTEMS,
     Experiment,
-    StepLog,
-    default_settings,
-    find_system,
+    around_step,
     history_csv,
+    restored,
     results_table,
 )
+from vae_course.systems import SYSTEMS, default_settings, find_system
 
 
 def tiny_data(name: str, num_train: int = 10) -> ImageData:
@@ -27,8 +27,6 @@ def tiny_data(name: str, num_train: int = 10) -> ImageData:
     x = torch.rand(num_train + 4, *shape, generator=torch.Generator().manual_seed(0))
     if name == "bernoulli":
         x = x.round()
-    if name == "celeba":
-        x = 2 * x - 1
     labels = torch.zeros(len(x), dtype=torch.int64)
     return ImageData("tiny", x[:num_train], labels[:num_train], x[num_train:], labels[num_train:])
 
@@ -62,6 +60,48 @@ def test_every_system_trains_reports_and_draws(name, tmp_path):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_is_evaluated_from_its_checkpoint(name, tmp_path, monkeypatch):
+    trained = start(name, tmp_path)
+    trained.train(1)
+    small = dataclasses.replace(SYSTEMS[name], load=lambda root, settings: tiny_data(name))
+    monkeypatch.setitem(SYSTEMS, name, small)
+    experiment = restored(tmp_path / "run.safetensors")
+    figures, paths = experiment.evaluate()
+    assert all(math.isfinite(value) for value in figures.values())
+    if name == "autoencoder":
+        assert not paths and not any("KL" in what for what in figures)
+        return
+    kl = trained.run.history["held_out"][-1]["kl"]
+    assert figures["kl (nats per image)"] == pytest.approx(kl, rel=1e-4)
+    assert figures["largest KL of a dimension (nats)"] <= kl * 1.001
+    assert {path.name for path in paths} == {"dimensions.png", "aggregate.png"}
+
+
+def test_bits_are_those_of_the_bound(tmp_path):
+    experiment = start("bernoulli", tmp_path)
+    figures, _ = experiment.evaluate()
+    nats = figures["-ELBO, beta 1 (nats per image)"]
+    bits = figures["-ELBO, beta 1 (bits per number of the image)"]
+    assert bits == pytest.approx(nats / 784 / math.log(2))
+    assert not any("bits" in what for what in start("keras", tmp_path / "k").evaluate()[0])
+
+
+def test_an_image_that_is_known_exactly_costs_no_bits():
+    """Where the density puts all mass on the width of one level, that level has probability 1."""
+    assert SYSTEMS["vae"].bits(-784 * math.log(255)) == pytest.approx(0)
+    assert SYSTEMS["celeba"].bits(-3 * 64**2 * math.log(255 / 2)) == pytest.approx(0)
+
+
+def test_what_is_no_run_can_not_be_evaluated(tmp_path):
+    with pytest.raises(CourseError, match="not found; name the folder of a run"):
+        restored(tmp_path / "run.safetensors")
+    start("bernoulli", tmp_path).train(1)
+    (tmp_path / "settings.json").write_text('{"system": "bernoulli"}')
+    with pytest.raises(CourseError, match="settings.json: cannot be read as a run's settings"):
+        restored(tmp_path)
+
+
 class Stop:
     """Loss terms, until someone presses Ctrl-C."""
 
@@ -82,7 +122,7 @@ def test_a_run_that_was_stopped_and_resumed_is_the_run_that_never_was(name, tmp_
 
     stopped = start(name, tmp_path / "stopped")
     # One evaluation, three batches, another evaluation: the sixth call is in the second epoch.
-    stopped.terms = stopped.log.loss_terms = Stop(stopped.terms, calls=6)
+    stopped.terms = stopped.trainer.loss_terms = Stop(stopped.terms, calls=6)
     with pytest.raises(KeyboardInterrupt):
         stopped.train(3)
     torch.manual_seed(12345)  # what happened in between does not count
@@ -123,16 +163,12 @@ def test_a_folder_that_can_not_be_made(tmp_path):
         start("bernoulli", tmp_path / "file")
 
 
-def test_the_step_figures_are_those_of_training_batches():
-    log = StepLog(lambda model, x: {"loss": x.flatten(1).sum(1)})
-    model = torch.nn.Linear(1, 1)
-    for step in range(10):
-        log(model.train(), torch.full((3, 1), float(step)))
-        log(model.eval(), torch.full((3, 1), 1e6))  # evaluation is not training
-    assert log.around(5, 4) == {"loss": (3 + 4 + 5 + 6) / 4}
-    assert log.around(8, 4) == {"loss": (6 + 7 + 8 + 9) / 4}
-    assert log.around(9, 4) == {}
-    assert log.around(1, 4) == {}
+def test_the_figures_around_a_step_are_means_of_as_many_steps():
+    steps = {"loss": [float(step) for step in range(10)]}
+    assert around_step(steps, 5, 4) == {"loss": (3 + 4 + 5 + 6) / 4}
+    assert around_step(steps, 8, 4) == {"loss": (6 + 7 + 8 + 9) / 4}
+    assert around_step(steps, 9, 4) == {}
+    assert around_step(steps, 1, 4) == {}
 
 
 def test_the_published_step_is_kept(tmp_path, monkeypatch):
@@ -160,7 +196,7 @@ def test_the_seed_decides_and_nothing_else(tmp_path):
 
 def test_fashion_is_split_as_keras_splits_it(tmp_path, monkeypatch):
     digits = load_mnist(tmp_path, download=False)
-    monkeypatch.setattr("vae_course.experiments.load_fashion_mnist", lambda root: digits)
+    monkeypatch.setattr("vae_course.systems.load_fashion_mnist", lambda root: digits)
     split = SYSTEMS["keras"].load(None, default_settings("keras"))
     assert len(split.train_images) == 1149 and len(split.test_images) == 288
     assert torch.equal(split.test_images, digits.train_images[1149:])
