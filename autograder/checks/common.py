@@ -180,6 +180,22 @@ def drawn_after(function, *args, **kwargs):
     """What PyTorch draws when a function has been called."""
     function(*args, **kwargs)
     return torch.rand(3)
+
+
+def gradients_after(function, *args, model=None, **kwargs):
+    """What calls leave of gradients, where they were switched on before, and where off."""
+    parameters = [] if model is None else list(model.parameters())
+    for p in parameters:
+        p.grad = torch.ones_like(p)
+    switched = []
+    for before in (True, False):
+        with torch.set_grad_enabled(before):
+            function(*args, **kwargs)
+            switched.append(torch.is_grad_enabled())
+    moved = any(p.grad is None or bool((p.grad != 1).any()) for p in parameters)
+    for p in parameters:
+        p.grad = None
+    return switched, all(p.requires_grad for p in parameters), moved
 '''
 
 
@@ -226,6 +242,53 @@ def sets_no_seed(
         second,
         f"After {named or name_of(target)} PyTorch's next random numbers are always the same. Is a "
         "seed or a generator's state set inside? That affects the whole notebook.",
+    )
+
+
+def leaves_gradients(
+    student: Student,
+    target: Target,
+    *args: Any,
+    named: str = "",
+    model: Module | None = None,
+    **kwargs: Any,
+) -> str | None:
+    """Gradients are switched on after a call if they were before it, and only then.
+
+    Args:
+        named: what is called, where `target` does not say it.
+        model: its parameters go on asking for gradients, and those that they hold stay.
+    """
+    gradients_after, name = student.define(CALLED)["gradients_after"], named or name_of(target)
+    if model is not None:
+        kwargs["model"] = model.ref
+    (on, off), asked_for, moved = student.call(
+        gradients_after, function_of(student, target), *args, **kwargs
+    )
+    if not on:
+        return (
+            f"After {name} gradients are switched off for the whole notebook: nothing can be "
+            "trained from then on. How are they switched off for a few lines only?"
+        )
+    if not asked_for:
+        return (
+            f"After {name} gradients are switched off for the model's parameters: they could not "
+            "be trained from then on. Where does what you switch off come back on?"
+        )
+    if off:
+        return f"Called where gradients are switched off, {name} leaves them switched on."
+    if moved:
+        return f"Gradients that the model holds are others after {name}, or they are gone."
+    return None
+
+
+def leaves_no_trace(
+    student: Student, target: Target, *args: Any, named: str = "", **kwargs: Any
+) -> str | None:
+    """A call writes into no argument, leaves gradients as they were, and sets no seed."""
+    return expect.first(
+        leaves(student, target, *args, named=named, **kwargs)
+        for leaves in (leaves_arguments, leaves_gradients, sets_no_seed)
     )
 
 

@@ -24,6 +24,7 @@ from autograder.checks.common import (
     judges_rows_apart,
     keeps_modes,
     leaves_arguments,
+    leaves_gradients,
     lines,
     reaches_every_parameter,
     reconstructs,
@@ -225,7 +226,7 @@ def autoencoder(student: Student, draw: Draw) -> Iterator[Criterion]:
         model = build()
         return (
             reconstructs(model, images, lambda: model.call("decode", model.call("encode", images)))
-            or _leaves_no_trace(student, model, "reconstruct", "reconstruct", images)
+            or leaves_gradients(student, (model.ref, "reconstruct"), images, model=model)
             or _keeps_no_pictures(model, images)
             or _reconstructs_without_seed(student, 9, images)
         )
@@ -415,9 +416,7 @@ def evaluate(student: Student, draw: Draw) -> Iterator[Criterion]:
         arguments = (session.model.ref, session.loader, session.probe["loss_terms"])
         return (
             (None if isinstance(result, dict) else _are_plain(result))
-            or _leaves_no_trace(
-                student, session.model, "evaluate", student.ref("evaluate"), *arguments
-            )
+            or leaves_gradients(student, "evaluate", *arguments, model=session.model)
             or sets_no_seed(student, "evaluate", *arguments)
         )
 
@@ -514,7 +513,7 @@ def sample_prior(student: Student, draw: Draw) -> Iterator[Criterion]:
                 if student.carries_graph(kept)
                 else None
             )
-            or _leaves_no_trace(student, decoder, name, student.ref(name), *arguments)
+            or leaves_gradients(student, name, *arguments, model=decoder)
         )
 
     @criterion(ON_GPU, 0.5)
@@ -735,9 +734,7 @@ def fault(student: Student, draw: Draw) -> Iterator[Criterion]:
                 "training mode.",
             )
             or keeps_modes(model, lambda: measured(model, 4), f"`{name}`")
-            or _leaves_no_trace(
-                student, model, name, student.ref(name), model.ref, Loader(images, labels, 4)
-            )
+            or leaves_gradients(student, name, model.ref, Loader(images, labels, 4), model=model)
             or sets_no_seed(student, name, model.ref, Loader(images, labels, 4))
         )
 
@@ -1128,20 +1125,6 @@ def used(build, size, method, batch):
     return getattr(build(size), method)(batch)
 
 
-def traces(model, look, *args):
-    '''What a look at a model leaves: gradients switched off, gradients other than before.'''
-    look = getattr(model, look) if isinstance(look, str) else look
-    parameters = list(model.parameters())
-    for p in parameters:
-        p.grad = torch.ones_like(p)
-    look(*args)
-    is_off = not torch.is_grad_enabled() or not all(p.requires_grad for p in parameters)
-    moved = any(p.grad is None or bool((p.grad != 1).any()) for p in parameters)
-    for p in parameters:
-        p.grad = None
-    return is_off, moved
-
-
 def left_at(function, *args):
     '''The parameters of a model among the arguments, as a function leaves them.'''
     function(*args)
@@ -1162,23 +1145,6 @@ class Once:
         left, self.left = self.left, []
         return iter(left)
 """
-
-
-def _leaves_no_trace(
-    student: Student, model: Module, name: str, look: Ref | str, *args: Any
-) -> str | None:
-    """A function, or a method of the model, leaves gradients switched on and as they were."""
-    traces = student.define(AFTERWARDS)["traces"]
-    is_off, moved = student.call(traces, model.ref, look, *args)
-    if is_off:
-        return (
-            f"After `{name}` gradients are switched off, for everything or for the model's "
-            "parameters: nothing could be trained from then on. Where does what you switch off "
-            "come back on?"
-        )
-    if moved:
-        return f"Gradients that the model holds are others after `{name}`, or they are gone."
-    return None
 
 
 def _works_there(student: Student, name: str, model: Ref, *args: Any) -> str | None:

@@ -23,7 +23,7 @@ from autograder.checks.common import (
     is_nonlinear,
     is_raw,
     judges_rows_apart,
-    name_of,
+    leaves_no_trace,
     reaches_every_parameter,
     uses_generator,
     works_on_gpu,
@@ -63,7 +63,7 @@ def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
         return expect.first(
             expect.shape(student.call("binarize", grey.view(size)), size, "the result")
             for size in sizes
-        ) or _leaves_no_trace(student, "binarize", grey)
+        ) or leaves_no_trace(student, "binarize", grey)
 
     @criterion("a grey just at the threshold, and the type of the numbers", 0.25)
     def contract() -> str | None:
@@ -113,7 +113,7 @@ def binarize(student: Student, draw: Draw) -> Iterator[Criterion]:
                 for size in sizes
             )
             or independent()
-            or _leaves_no_trace(student, "binarize_randomly", grey)
+            or leaves_no_trace(student, "binarize_randomly", grey)
         )
 
     def independent() -> str | None:
@@ -261,7 +261,7 @@ def log_likelihood(student: Student, draw: Draw) -> Iterator[Criterion]:
             return problem
         flat = student.call(name, x, torch.zeros(3, 7))
         even = torch.full((3,), -7 * math.log(2))
-        return expect.close(flat, even, "at logits of zero the log-likelihood") or _leaves_no_trace(
+        return expect.close(flat, even, "at logits of zero the log-likelihood") or leaves_no_trace(
             student, name, x, logits
         )
 
@@ -316,7 +316,7 @@ def kl(student: Student, draw: Draw) -> Iterator[Criterion]:
         if problem is None:
             return compare(
                 zeros, ones, "the divergence of the prior from itself"
-            ) or _leaves_no_trace(student, name, mu, std)
+            ) or leaves_no_trace(student, name, mu, std)
         if compare(mu, ones, "") is None:
             return f"{problem} Where all deviations are 1 it is right: look at what `std` does."
         if compare(zeros, std, "") is None:
@@ -454,7 +454,9 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
         return draws_afresh(
             decoded, "what a forward pass of a model in evaluation mode decodes"
         ) or expect.first(
-            _leaves_no_trace(student, *target)
+            leaves_no_trace(
+                student, *target, named="a forward pass" if target[0] is vae.ref else ""
+            )
             for target in (
                 (vae.ref, x),
                 ((vae.ref, "decode"), draw.normal(4, 5)),
@@ -583,7 +585,7 @@ def terms(student: Student, draw: Draw) -> Iterator[Criterion]:
             or uses_generator(student, ask_nll, "the loss")
         ):
             return problem
-        problem = _leaves_no_trace(student, name, noisy.ref, x)
+        problem = leaves_no_trace(student, name, noisy.ref, x)
         if problem and not _leaves_traces(student, "bernoulli_log_likelihood", x, 1 - x):
             return problem
         counted = build()
@@ -1010,7 +1012,7 @@ def predictive(student: Student, draw: Draw) -> Iterator[Criterion]:
                 student.call("transform", model.ref, images[:1]), mu[:1], "the code of one image"
             )
             or _holds_no_graph(student, "transform", model.ref, images)
-            or _leaves_no_trace(student, "transform", model.ref, images)
+            or leaves_no_trace(student, "transform", model.ref, images)
         )
 
     @criterion("prior_predictive_given: samples and probabilities for given codes", 1)
@@ -1028,7 +1030,7 @@ def predictive(student: Student, draw: Draw) -> Iterator[Criterion]:
             _follows(_pair(student, name, model.ref, many, seed=draw.seed()), name)
             or _is_random(student, name, f"what `{name}` gives", model.ref, z)
             or _holds_no_graph(student, name, model.ref, z)
-            or _leaves_no_trace(student, name, model.ref, z)
+            or leaves_no_trace(student, name, model.ref, z)
         )
 
     @criterion("prior_predictive: a code from the prior for each image", 1)
@@ -1046,7 +1048,7 @@ def predictive(student: Student, draw: Draw) -> Iterator[Criterion]:
             _follows(pair, name)
             or _is_random(student, name, f"what `{name}` gives", model.ref, 3)
             or _holds_no_graph(student, name, model.ref, 3)
-            or _leaves_no_trace(student, name, model.ref, 3)
+            or leaves_no_trace(student, name, model.ref, 3)
         )
 
     @criterion("posterior_predictive: a code from each image's posterior", 1)
@@ -1067,7 +1069,7 @@ def predictive(student: Student, draw: Draw) -> Iterator[Criterion]:
             _follows(pair, name)
             or _is_random(student, name, f"what `{name}` gives", model.ref, images)
             or _holds_no_graph(student, name, model.ref, images)
-            or _leaves_no_trace(student, name, model.ref, images)
+            or leaves_no_trace(student, name, model.ref, images)
         )
 
     @criterion("on a GPU, too", 0.25)
@@ -1102,7 +1104,7 @@ def log_mean_exp(student: Student, draw: Draw) -> Iterator[Criterion]:
             what = f"for values of shape {tuple(part.shape)}, along dimension {dim}, the result"
             if problem := expect.close(student.call(name, part, dim), want, what):
                 return problem
-        return _leaves_no_trace(student, name, values, 0)
+        return leaves_no_trace(student, name, values, 0)
 
     @criterion("values far beyond what exp can bear", 0.5)
     def extremes() -> str | None:
@@ -1247,7 +1249,7 @@ def bound(student: Student, draw: Draw) -> Iterator[Criterion]:
         return (
             independent()
             or _is_random(student, name, "log w", model.ref, images, 4)
-            or _leaves_no_trace(student, name, model.ref, images, 4)
+            or leaves_no_trace(student, name, model.ref, images, 4)
         )
 
     def independent() -> str | None:
@@ -1280,7 +1282,7 @@ def bound(student: Student, draw: Draw) -> Iterator[Criterion]:
             if problem and not _is_own(student, got, "log_mean_exp", log_w, 0):
                 return problem
         log_w = draw.normal(5, 3)
-        problem = _leaves_no_trace(student, own, log_w)
+        problem = leaves_no_trace(student, own, log_w)
         return None if _leaves_traces(student, "log_mean_exp", log_w, 0) else problem
 
     @criterion("on a GPU, too", 0.25)
@@ -1308,7 +1310,7 @@ def _is_black_or_white(got: Tensor, what: str) -> str | None:
     return f"{expect.upper(what)} holds {grey:.3g}, and only 0 and 1 are black and white."
 
 
-TRACES = '''
+SEEDED = '''
 import torch
 
 
@@ -1316,49 +1318,13 @@ def after_seed(function, *args):
     """A result that depends on PyTorch's generator, and on no other that the judge has seeded."""
     torch.manual_seed(5)
     return function(*args)
-
-
-def traces(function, *args):
-    """What is left of a call: changed arguments, gradients switched off, and what is drawn next."""
-    tensors = {n: arg for n, arg in enumerate(args) if isinstance(arg, torch.Tensor)}
-    before = {n: tensor.clone() for n, tensor in tensors.items()}
-    gradients, drawn = True, []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        function(*args)
-        drawn.append(torch.rand(3))
-        gradients = gradients and torch.is_grad_enabled()
-        if any(not torch.equal(tensor, before[n]) for n, tensor in tensors.items()):
-            return {"written": True, "gradients": gradients, "drawn": drawn}
-    return {"written": False, "gradients": gradients, "drawn": drawn}
 '''
-
-
-def _leaves_no_trace(student: Student, target: Target, *args: Any) -> str | None:
-    """A call writes into no argument, sets no seed, and leaves gradients switched on."""
-    found = student.call(student.define(TRACES)["traces"], function_of(student, target), *args)
-    name = "a forward pass" if isinstance(target, Ref) else name_of(target)
-    if found["written"]:
-        return (
-            f"{expect.upper(name)} changes a tensor that it is given, and whoever passed it in "
-            "may want to use it once more. Which operation works in place?"
-        )
-    if not found["gradients"]:
-        return (
-            f"After {name} gradients are switched off for the whole notebook, and nothing can be "
-            "trained any more. How are they switched off for a few lines only?"
-        )
-    return expect.different(
-        *found["drawn"],
-        f"After {name} PyTorch's next random numbers are always the same. Is a seed or a "
-        "generator's state set inside? That affects the whole notebook.",
-    )
 
 
 def _leaves_traces(student: Student, name: str, *args: Any) -> bool:
     """Whether it is an earlier answer that does: no mistake of here."""
     try:
-        return _leaves_no_trace(student, name, *args) is not None
+        return leaves_no_trace(student, name, *args) is not None
     except StudentError:
         return False
 
@@ -1371,7 +1337,7 @@ def _draws_by_pytorch(
     part: Callable[[Any], Any] = lambda got: got,
 ) -> str | None:
     """Without a generator it is PyTorch's own that draws: its seed decides, and no other."""
-    after_seed = student.define(TRACES)["after_seed"]
+    after_seed = student.define(SEEDED)["after_seed"]
     function = function_of(student, target)
     # The seed of a call is that of Python's and NumPy's numbers, too.
     once, again = (part(student.call(after_seed, function, *args, seed=seed)) for seed in (1, 2))

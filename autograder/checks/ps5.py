@@ -23,6 +23,7 @@ from autograder.checks.common import (
     judges_rows_apart,
     keeps_modes,
     leaves_arguments,
+    leaves_gradients,
     reaches_every_parameter,
     reconstructs,
     sets_no_seed,
@@ -40,20 +41,6 @@ LAYOUT = '''
 def with_channels_last(function, images):
     """What a function gives for images that lie in memory as files hold them, colour by colour."""
     return function(images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
-'''
-
-GRADIENTS = '''
-import torch
-
-
-def switched(function, *args, **kwargs):
-    """Whether gradients are tracked after a call, when they were before it, and when not."""
-    after = []
-    for before in (True, False):
-        with torch.set_grad_enabled(before):
-            function(*args, **kwargs)
-            after.append(torch.is_grad_enabled())
-    return after
 '''
 
 
@@ -779,7 +766,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
         own = function_of(student, (vae.ref, "reconstruct"))
         return (
             reconstructs(vae, images, lambda: vae.call("decode", vae.call("encode", images)[0]))
-            or _restores_gradients(student, own, "reconstruct", images)
+            or leaves_gradients(student, own, images, named="`reconstruct`")
             or leaves_arguments(student, own, images, named="`reconstruct`")
         )
 
@@ -787,9 +774,7 @@ def model(student: Student, draw: Draw) -> Iterator[Criterion]:
     def sample() -> str | None:
         vae = build(3)
         return _samples_prior(vae, draw) or expect.first(
-            _restores_gradients(
-                student, function_of(student, (vae.ref, "sample")), "sample", 2, None, noisy
-            )
+            leaves_gradients(student, (vae.ref, "sample"), 2, None, noisy)
             for noisy in (False, True)
         )
 
@@ -1518,7 +1503,7 @@ def interpolate(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
             or keeps_modes(model.module, lambda: ask(model), "`interpolate_faces`")
             or _holds_no_graph(student, name, model.module.ref, x[0], x[1])
-            or _restores_gradients(student, student.ref(name), name, model.module.ref, x[0], x[1])
+            or leaves_gradients(student, name, model.module.ref, x[0], x[1])
             or leaves_arguments(student, name, model.module.ref, x[0], x[1])
         )
 
@@ -1623,9 +1608,7 @@ def attributes(student: Student, draw: Draw) -> Iterator[Criterion]:
             )
             or keeps_modes(model.module, act, "`edit_faces`")
             or _holds_no_graph(student, "edit_faces", model.module.ref, x, direction)
-            or _restores_gradients(
-                student, student.ref("edit_faces"), "edit_faces", model.module.ref, x, direction
-            )
+            or leaves_gradients(student, "edit_faces", model.module.ref, x, direction)
             or sets_no_seed(student, "edit_faces", model.module.ref, x, direction)
             or leaves_arguments(student, "edit_faces", model.module.ref, x, direction, 0.5)
             or leaves_arguments(student, name, codes, has)
@@ -1760,19 +1743,6 @@ def _begins_anew(student: Student, name: str, what: str) -> str | None:
         second,
         f"Every {what} begins with the same weights. Is a seed set inside?",
     ) or sets_no_seed(student, name, 5)
-
-
-def _restores_gradients(student: Student, function: Ref, name: str, *args) -> str | None:
-    """Gradients are tracked after a call if they were before it, and only then."""
-    on, off = student.call(student.define(GRADIENTS)["switched"], function, *args)
-    if not on:
-        return (
-            f"After `{name}` no gradients are tracked any more, anywhere in the notebook: nothing "
-            "learns from then on. Where are they switched on again?"
-        )
-    if off:
-        return f"Called where gradients are switched off, `{name}` leaves them switched on."
-    return None
 
 
 def _stays_on_cpu(student: Student, target: Ref, name: str, *args) -> str | None:

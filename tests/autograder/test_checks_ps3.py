@@ -242,7 +242,7 @@ WRONG = [
         "log_likelihood",
         "logits turned in place",
         swap(LIKELIHOOD, (f"loss = {BCE}", "loss = F.softplus(logits.mul_(1 - 2 * x))")),
-        "changes a tensor that it is given",
+        "writes into a tensor that it is given",
     ),
     (
         "log_likelihood",
@@ -295,7 +295,7 @@ WRONG = [
         swap(KL, ("    return", "    if mu.ndim == 1:\n        kl = kl[None]\n    return")),
         "where () was expected",
     ),
-    ("kl", "squared in place", swap(KL, ("mu**2", "mu.square_()")), "changes a tensor"),
+    ("kl", "squared in place", swap(KL, ("mu**2", "mu.square_()")), "writes into a tensor"),
     ("kl", "detached", swap(KL, ("log(std)", "log(std.detach())")), "`std`"),
     # 10-14: the model
     ("model", "exp", swap(MODEL, ("F.softplus(", "torch.exp(")), "exponential"),
@@ -390,7 +390,7 @@ WRONG = [
         "model",
         "the codes changed in place",
         swap(MODEL, ("self.decoder(z)", "self.decoder(z.clamp_(-9, 9).mul_(1.0).add_(1e-3))")),
-        "`decode` changes a tensor",
+        "`decode` writes into a tensor",
     ),
     ("model", "std cut off", swap(MODEL, ("std * noise", "std.detach() * noise")), "only one half"),
     (
@@ -450,7 +450,7 @@ WRONG = [
         "terms",
         "images changed in place",
         swap(TERMS, ("    loss =", "    x.mul_(0.5)\n    loss =")),
-        "`bernoulli_terms` changes a tensor",
+        "`bernoulli_terms` writes into a tensor",
     ),
     (
         "terms",
@@ -775,7 +775,7 @@ WRONG = [
         "predictive",
         "codes changed in place",
         swap(PREDICT, ("(model.decode(z))", "(model.decode(z.mul_(2).div_(2).add_(1e-6)))")),
-        "`prior_predictive_given` changes a tensor",
+        "`prior_predictive_given` writes into a tensor",
     ),
     # 23, 24: the mean of weights
     (
@@ -799,7 +799,7 @@ WRONG = [
                 "    values -= top.unsqueeze(dim)\n    return top + values.logsumexp(dim)",
             ),
         ),
-        "changes a tensor",
+        "writes into a tensor",
     ),
     (
         "log_mean_exp",
@@ -899,7 +899,7 @@ WRONG = [
         "bound",
         "weights changed in place",
         swap(BOUND, (AVERAGE, f"{AVERAGE} + 0 * log_weights.sub_(1).mean(0)")),
-        "`importance_weighted_bound` changes a tensor",
+        "`importance_weighted_bound` writes into a tensor",
     ),
     (
         "bound",
@@ -914,7 +914,7 @@ WORDS = {
     ("binarize", "truth values or whole numbers"): "bool",
     ("binarize", "white at the threshold"): "brightest grey that still counts as black",
     ("binarize", "always single precision"): "keep x's type",
-    ("binarize", "the caller's image overwritten"): "`binarize` changes a tensor",
+    ("binarize", "the caller's image overwritten"): "`binarize` writes into a tensor",
     ("binarize", "threshold instead of a draw"): "the same picture",
     ("binarize", "generator ignored"): "generator",
     ("binarize", "numbers drawn on the CPU"): "makes a tensor on the CPU",

@@ -773,7 +773,7 @@ WRONG = [
                 "        torch.set_grad_enabled(False)\n        z = torch.randn(num",
             ),
         ),
-        "After `sample` no gradients are tracked",
+        "After `sample` gradients are switched off",
     ),
     (
         "model",
@@ -1213,7 +1213,7 @@ WRONG = [
         "interpolate",
         "gradients switched off for good",
         swap(PATH, FOR_GOOD),
-        "After `interpolate_faces` no gradients are tracked",
+        "After `interpolate_faces` gradients are switched off",
     ),
     (
         "interpolate",
@@ -1310,7 +1310,7 @@ WRONG = [
         "attributes",
         "gradients switched off for good",
         swap(ATTRIBUTES, FOR_GOOD),
-        "After `edit_faces` no gradients are tracked",
+        "After `edit_faces` gradients are switched off",
     ),
     (
         "attributes",
