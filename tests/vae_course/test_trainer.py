@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from vae_course import trainer
 from vae_course.autoencoder import AutoEncoder, autoencoder_terms
 from vae_course.bernoulli_vae import BernoulliVAE, bernoulli_terms
 from vae_course.celeba_vae import FaceVAE, face_terms, scale_images
@@ -150,8 +151,13 @@ def test_a_processor_without_bfloat16_stays_in_float32(monkeypatch):
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
     assert fastest("cpu") == Speed(bf16=False, channels_last=True)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.0, 1.9])
+def test_bfloat16_is_used_where_it_is_faster(monkeypatch, gain):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    assert fastest("cpu").bf16
+    monkeypatch.setattr(trainer, "_bf16_gain", lambda: gain)
+    assert fastest("cpu").bf16 == (gain > 1.2)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
