@@ -1,6 +1,7 @@
 """The command `autograder`: grade a class, write its feedback, show the whole loop."""
 
 import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,10 @@ app = typer.Typer(
 STOPPED = "stopped; what was graded until now is kept, and the next run goes on from there"
 
 
+MANY_NAMES = 100_000
+"""Characters of a line that may list a whole class."""
+
+
 class Stopped(CourseError):
     """Somebody pressed Ctrl-C."""
 
@@ -38,11 +43,41 @@ class Isolation(StrEnum):
     process = "process"
 
 
+class MarksFormat(StrEnum):
+    """Who reads marks that are exported."""
+
+    csv = "csv"
+    canvas = "canvas"
+    moodle = "moodle"
+
+
+class Lms(StrEnum):
+    """A system in which students hand in."""
+
+    canvas = "canvas"
+    moodle = "moodle"
+
+
+class Missing(StrEnum):
+    """What those get who did not hand in: nothing, or no points."""
+
+    blank = "blank"
+    zero = "zero"
+
+
 CourseOption = Annotated[Path, typer.Option(help="The course's folder.", metavar="DIR")]
 StudentOption = Annotated[str | None, typer.Option(help="Only this student.")]
 AssignmentArgument = Annotated[str, typer.Argument(help="Such as ps2.", metavar="ASSIGNMENT")]
 AssignmentsArgument = Annotated[
     list[str] | None, typer.Argument(help="Such as ps2. [default: all]", metavar="ASSIGNMENT")
+]
+RosterOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="The class: who is who in other systems. Also a gradebook that Canvas exported, or a "
+        "list or worksheet of Moodle. [default: DIR/students.csv, or gradebook.db]",
+    ),
 ]
 JobsOption = Annotated[
     int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
@@ -181,6 +216,266 @@ def demo(
 
     if not run(Console(), course):
         raise typer.Exit(1)
+
+
+@app.command()
+def preview(
+    assignment: AssignmentArgument,
+    file: Annotated[
+        Path, typer.Argument(help="A notebook, or the folder of a submission.", metavar="FILE")
+    ],
+    json: Annotated[
+        Path | None, typer.Option(help="A file that gets its record. [default: none]")
+    ] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="The student's page to write. [default: none]")
+    ] = None,
+    timeout: Annotated[
+        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0),
+    ] = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(help="Where students' code runs. [default: as configured]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Grade one file as in a class, and change nothing in the course's folder.
+
+    Ends with 0 if it got a verdict, 1 if it could not be graded, 2 if the command was wrong.
+    """
+    from autograder import record, report
+    from autograder.course import Course
+    from autograder.grading import VERDICTS_FILE, VerdictsFile
+    from autograder.notebooks import plain
+    from autograder.preview import preview, write_pages
+    from autograder.record import SEED_VARIABLE
+
+    folder = Course(course)
+    if json is not None and json.resolve() == folder.root / VERDICTS_FILE:
+        raise UsageError(f"{json}: that is the class's; name another file with --json")
+    target = VerdictsFile(json) if json is not None else None
+    if seed is not None:
+        os.environ[SEED_VARIABLE] = str(seed)
+    where = isolation and isolation.value
+    made = preview(folder, assignment, file, timeout, where, feedback is not None)
+    console = Console()
+    report.show(console, [made.record])
+    for message in report.messages(made.record):
+        console.print(Text(message), soft_wrap=True)
+    if target is not None:
+        target.put([made.record])
+        console.print(Text(f"Record: {plain(target.path)}"), soft_wrap=True)
+    for page in write_pages(made, feedback) if feedback is not None else ():
+        console.print(Text(f"Page: {plain(page)}"), soft_wrap=True)
+    if made.record["status"] == "grader_error":
+        print(made.log, file=sys.stderr)
+    if made.record["status"] in record.NOT_GRADED:
+        raise typer.Exit(1)
+
+
+@app.command()
+def gradescope(
+    assignment: AssignmentArgument,
+    out: Annotated[Path, typer.Argument(help="The archive to write.", metavar="OUT.zip")],
+    timeout: Annotated[
+        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
+    ] = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(
+            help="Where students' code runs there: behind walls, or in an account of its own. "
+            "[default: as configured]"
+        ),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Make the archive by which Gradescope grades an assignment; no submission is in it."""
+    from autograder.course import Course
+    from autograder.gradescope.archive import archive, steps
+    from autograder.gradescope.harness import settings_of
+    from autograder.notebooks import plain
+    from vae_course.files import write_atomically
+
+    folder = Course(course)
+    settings = settings_of(folder, assignment, isolation and isolation.value, timeout)
+    write_atomically(out, archive(folder, settings))
+    print(f"Archive: {plain(out)}")
+    for step in steps(folder, settings):
+        print(step)
+
+
+@app.command("export")
+def export_marks(
+    assignments: AssignmentsArgument = None,
+    form: Annotated[
+        MarksFormat, typer.Option("--format", help="Who is to read them.")
+    ] = MarksFormat.csv,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file; of several for an LMS, each name gets its assignment's. "
+            "[default: in DIR/marks]"
+        ),
+    ] = None,
+    roster: RosterOption = None,
+    column: Annotated[
+        str | None,
+        typer.Option(help="The assignment's name in the LMS. [default: as the roster has it]"),
+    ] = None,
+    missing: Annotated[
+        Missing, typer.Option(help="What those get who did not hand in.")
+    ] = Missing.blank,
+    include_ungraded: Annotated[
+        bool,
+        typer.Option("--include-ungraded", help="Marks too that wait for a person, as they stand."),
+    ] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write marks for people (csv), or for the gradebook of Canvas or Moodle to import.
+
+    They are gradebook.db's, less what lateness costs. Who did not hand in gets nothing, not 0.
+    Ends with 1 if a mark of who did is not in the file, and names each: because a person has to
+    grade something yet, or because the roster does not say who that is in the LMS.
+    """
+    from autograder.course import Course
+    from autograder.marks.export import Choice, write_marks
+    from autograder.marks.roster import roster_of
+    from autograder.notebooks import plain
+
+    folder = Course(course)
+    choice = Choice(form.value, missing is Missing.zero, include_ungraded, column)
+    with folder.gradebook() as gradebook:
+        known = roster_of(folder, gradebook, roster)
+        written = write_marks(folder, gradebook, assignments or (), known, choice, out)
+    for path, lines in written.files.items():
+        print(plain(f"{path}: {lines} students" if form != "csv" else f"{path}: {lines} lines"))
+    for line in written.remarks:
+        print(plain(line, MANY_NAMES))
+    if written.left_out:
+        print("\nMarks left out:")
+        for line in written.left_out:
+            print(plain(f"  {line}", MANY_NAMES))
+        raise typer.Exit(1)
+
+
+@app.command("collect")
+def collect_submissions(
+    assignment: AssignmentArgument,
+    archives: Annotated[list[Path], typer.Argument(help="As they were downloaded.", metavar="ZIP")],
+    origin: Annotated[Lms, typer.Option("--from", help="Who handed the zips out.")],
+    roster: RosterOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace submissions, newer ones too.")
+    ] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Put the submissions that Canvas or Moodle hands out as a zip into submitted/.
+
+    Who a file is of says the roster; what it is of, the notebook. Nothing is lost: earlier
+    attempts, replaced submissions and what was not understood are kept in collected/, and named.
+    Ends with 1 if something was not understood.
+    """
+    from autograder.collection import System, collect
+    from autograder.course import Course, logged_to
+    from autograder.notebooks import plain
+
+    folder = Course(course)
+    with logged_to(folder.log_file(assignment)):
+        outcome = collect(folder, assignment, archives, System(origin.value), roster, force)
+    for line in (*outcome.taken, *outcome.attempts, *outcome.remarks):
+        print(plain(line))
+    if outcome.absent:
+        print(plain(f"Nothing from: {', '.join(outcome.absent)}", MANY_NAMES))
+    if outcome.not_understood:
+        print("\nNot understood:")
+        for line in outcome.not_understood:
+            print(plain(f"  {line}"))
+        raise typer.Exit(1)
+
+
+@app.command()
+def similar(
+    assignment: AssignmentArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT-similar.html]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write a page on which submissions run alike, pair by pair, for a person to read.
+
+    It compares each student's own code with everybody's, and proves nothing. Graded before, it
+    tells which known mistakes two have in common.
+    """
+    from rich.progress import track
+
+    from autograder import similarity_page
+    from autograder.course import Course
+
+    console = Console()
+    quiet = not console.is_terminal
+    found = similarity_page.write(
+        Course(course),
+        assignment,
+        out,
+        lambda students: track(
+            students, assignment, console=console, transient=True, disable=quiet
+        ),
+    )
+    for line in similarity_page.lines(*found):
+        console.print(Text(line), soft_wrap=True)
+
+
+@app.command()
+def regrade(
+    assignment: AssignmentArgument,
+    exercise: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this exercise may change; may be given again. [default: all]"),
+    ] = None,
+    student: StudentOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    jobs: JobsOption = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(help="Where students' code runs. [default: as configured]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Grade again after a check was mended: show whose marks move and why, then write them.
+
+    Each submission is judged on the inputs that it was judged on before. Marks and comments that a
+    person gave stay. Without a terminal to ask at, and without --yes, nothing is written.
+    """
+    import sys
+
+    from autograder import report
+    from autograder.course import Course, logged_to
+    from autograder.regrade import Regrade
+    from autograder.workers import Workers
+
+    console = Console()
+    folder = Course(course)
+    count = jobs or len(os.sched_getaffinity(0))
+    workers = Workers(count) if count > 1 and student is None else None
+    where = isolation and isolation.value
+    again = Regrade(folder, assignment, exercise or (), student, where, workers)
+    with again, logged_to(folder.log_file(assignment)):
+        total = len(again.students)
+        for _ in report.with_progress(console, again.run(), total, f"{assignment} again"):
+            pass
+        report.show_moves(console, again)
+        if not again.moves:
+            return
+        if not yes and not (sys.stdin.isatty() and typer.confirm("Write these marks?")):
+            console.print("Nothing was written; --yes writes these marks without asking.")
+            return
+        again.write()
+        console.print(Text(f"Written: the marks of {len(again.marks)}."))
 
 
 @app.command()

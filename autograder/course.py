@@ -92,15 +92,25 @@ class Course:
         """A message without the place of the course on this machine, which is nobody's business."""
         return text.replace(f"{self.root}/", "")
 
+    @property
+    def id(self) -> str:
+        """Its name in the gradebook."""
+        return self._directory.course_id
+
+    @property
+    def database(self) -> str:
+        """Where the gradebook is, as an URL."""
+        return self._directory.db_url
+
     def gradebook(self) -> Gradebook:
         """The course's gradebook, to be used in a `with`.
 
         Raises:
             CourseError: it cannot be opened.
         """
-        url = self._directory.db_url
+        url = self.database
         try:
-            return Gradebook(url, self._directory.course_id)
+            return Gradebook(url, self.id)
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise CourseError(

@@ -4,12 +4,15 @@ One submission's fault is its own: a file that is no notebook, a kernel that die
 gets its record, and the next one is graded.
 """
 
+import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nbformat
@@ -63,6 +66,7 @@ class Grading:
         timeout: seconds that a cell may take, in place of the configured ones.
         isolation: "sandbox" or "process", in place of the configured one.
         workers: run what is in a sandbox; by default one process does.
+        seeds: of the judge's inputs, by student; by default a fresh one for each.
 
     Raises:
         UsageError: no such assignment, nobody handed it in, or not this student; or this machine
@@ -80,13 +84,14 @@ class Grading:
         timeout: int | None = None,
         isolation: str | None = None,
         workers: Workers | None = None,
+        seeds: Mapping[str, int | None] = MappingProxyType({}),
     ) -> None:
         keep_engines()
         self.course, self.assignment, self.force = course, assignment, force
         self.sources = course.folder("source", assignment)
         self.students = chosen(course, assignment, student)
         self._whole_class = student is None
-        self._workers = workers
+        self._workers, self._seeds = workers, seeds
         if timeout is not None:
             course.config.Execute.timeout = timeout
         if isolation is not None:
@@ -105,7 +110,7 @@ class Grading:
 
     def run(self) -> Iterator[Record]:
         """Grade, and give each submission's record as soon as it is there and written."""
-        self._enter()
+        self.enter()
         done = []
         for student, ran in self._run_ahead():
             graded = self._grade(student, ran)
@@ -141,10 +146,12 @@ class Grading:
             self.released,
             tuple((at, path.read_bytes()) for at, path in files.items()),
             self._limits,
+            self._seeds.get(student),
             given=frozenset(ours),
         )
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Bring the gradebook up to date with the assignment's source."""
         source = hash_of(self.sources)
         if not self._is_entered() or self._state["source"] != source:
             with tempfile.TemporaryDirectory() as scratch:
@@ -187,7 +194,8 @@ class Grading:
                 return self._grader_error(student, f"{type(ran).__name__}: {ran}", tampered)
             READY.update({(student, name): one for name, one in (ran or {}).items()})
             try:
-                self.course.convert(AutogradeInOnePass, self.assignment, student)
+                with _drawn_from(self._seeds.get(student)):
+                    self.course.convert(AutogradeInOnePass, self.assignment, student)
             except ConversionError as error:
                 return self._grader_error(student, str(error), tampered)
             spent = _spent(ran.values()) if ran else {}
@@ -196,6 +204,13 @@ class Grading:
             self._state["graded"][student] = key
             self._save_state()
         return graded
+
+    def take_as_graded(self, students: Iterable[str]) -> None:
+        """Take submissions for graded, as they and the grader are now: `regrade` has seen to it."""
+        for student in students:
+            folder = self.course.folder("submitted", self.assignment, student)
+            self._state["graded"][student] = self._key(folder)
+        self._save_state()
 
     def _key(self, folder: Path) -> dict[str, Any]:
         """All that a submission's verdicts depend on, by the words for its change."""
@@ -246,7 +261,9 @@ class Grading:
         made = record.submission(
             self.assignment, student, status, exercises, engine(), tampered, message
         )
-        return made | {"isolation": self.isolation}
+        folder = self.course.folder("submitted", self.assignment, student)
+        inputs = {"submission": fingerprint(folder), "assignment": hash_of(self.sources)}
+        return made | {"isolation": self.isolation, "inputs": inputs}
 
     def _all(self, word: str, message: str) -> list[Verdict]:
         return [
@@ -288,6 +305,21 @@ class Grading:
 
     def _save_state(self) -> None:
         write_atomically(self._state_path, json.dumps(self._state))
+
+
+@contextlib.contextmanager
+def _drawn_from(seed: int | None) -> Iterator[None]:
+    """Within, the judge's inputs are drawn from a seed, if there is one."""
+    before = os.environ.get(record.SEED_VARIABLE)
+    if seed is not None:
+        os.environ[record.SEED_VARIABLE] = str(seed)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[record.SEED_VARIABLE] = before
+        elif seed is not None:
+            del os.environ[record.SEED_VARIABLE]
 
 
 def _spent(ran: Iterable[Ran]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from vae_course.files import write_atomically
 
 if TYPE_CHECKING:
     from autograder.course import Course
+    from autograder.regrade import Regrade
 
 Record = dict[str, Any]
 
@@ -180,6 +181,42 @@ def reasons_line(reasons: Iterable[str]) -> str:
     """How many submissions were graded, and why."""
     counts = Counter(reason or UNCHANGED for reason in reasons)
     return "; ".join(f"{count} {reason}" for reason, count in counts.most_common())
+
+
+def show_moves(console: Console, again: "Regrade") -> None:
+    """Print whose marks another run changes, and why; then who was left out of it."""
+    from autograder.regrade import reasons
+
+    if again.moves:
+        console.print(_moves_table(again))
+    for (exercise, said, says), students in reasons(again.moves).items():
+        console.print(Text(f"\n{exercise}: {len(students)} of {len(again.students)} move"))
+        console.print(Text(f"  was: {_line(said)}\n  now: {_line(says)}"), soft_wrap=True)
+    for student, reason in again.left_out.items():
+        console.print(Text(f"Left as it is: {_line(student, 40)} {_line(reason)}"), soft_wrap=True)
+    if not again.moves:
+        console.print("Nobody's mark changes.")
+
+
+def _moves_table(again: "Regrade") -> Table:
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column("student", max_width=24, overflow="ellipsis", no_wrap=True)
+    grid.add_column("exercise", no_wrap=True)
+    grid.add_column("points", no_wrap=True)
+    grid.add_column("mark", no_wrap=True)
+    for move in again.moves:
+        most = points(move.max_score)
+        text = f"{_or_none(move.before)} -> {_or_none(move.after)} of {most}"
+        if move.by_hand is not None:
+            text += f" ({points(move.by_hand)} by hand stays)"
+        before, after = (points(mark) for mark in again.marks[move.student])
+        changed = f"{before} -> {after}" if before != after else f"{before} as before"
+        grid.add_row(Text(_line(move.student, 40)), Text(move.exercise), text, changed)
+    return grid
+
+
+def _or_none(score: float | None) -> str:
+    return "none" if score is None else points(score)
 
 
 def write_feedback(course: "Course", assignment: str, student: str | None) -> Iterator[Path]:

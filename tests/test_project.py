@@ -29,7 +29,10 @@ def project() -> dict:
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    return dict(requirement(line) for line in listed if isinstance(line, str))
+    (by_pip,) = (part["pip"] for part in listed if isinstance(part, dict))
+    by_conda = [part for part in listed if isinstance(part, str)]
+    packages = [*by_conda, *(line for line in by_pip if not line.startswith("--"))]
+    return dict(map(requirement, packages))
 
 
 def test_environment_repeats_the_names_and_bounds_of_pyproject(project, environment):

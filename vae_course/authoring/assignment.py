@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_course.authoring.reference import did_you_mean, show_path
+from vae_course.authoring.rubric import Rubric, read_rubric
 from vae_course.errors import CourseError, UsageError
 
 MACHINE, MANUAL, TASK = "machine", "manual", "task"
@@ -86,7 +87,7 @@ class Exercise(Cell):
         solutions: dotted names of the reference objects that a student writes.
         graded: one line that says what is graded, for a machine exercise.
         start: whether the body is a starter that students get in place of an empty blank.
-        marks: the marking scheme, for a manual question or a task.
+        rubric: how a person marks it, for a manual question or a task.
     """
 
     id: str
@@ -95,7 +96,7 @@ class Exercise(Cell):
     solutions: tuple[str, ...] = ()
     graded: str = ""
     start: bool = False
-    marks: tuple[str, ...] = ()
+    rubric: Rubric | None = None
 
     @property
     def answer_id(self) -> str:
@@ -253,9 +254,12 @@ def _body_line(lines: list[str], fence: int) -> int:
     return at + 1
 
 
+# What says how a person marks a question.
+_RUBRIC = ("levels", "marks", "watch")
+
 # Which keys a directive may have: the key that gives it its kind, then the others.
 _DIRECTIVES = {
-    "exercise": {"points", "solution", "graded", "start", "question", "marks"},
+    "exercise": {"points", "solution", "graded", "start", "question", *_RUBRIC},
     "given": {"fold"},
     "check": {"name"},
     "picture": set(),
@@ -396,22 +400,14 @@ class _Reader:
         for key in ("solution", "graded", "start"):
             if key in directive:
                 raise self.error(line, f"exercise {id_}: a question has no {key!r}; take it out")
-        marks = directive.get("marks") or []
-        if not isinstance(marks, list):
-            marks = [marks]
-        # YAML reads an unquoted `- 1 point: why` as a mapping; it is what the author meant.
-        marks = [
-            ", ".join(f"{key}: {value}" for key, value in mark.items())
-            if isinstance(mark, dict)
-            else mark
-            for mark in marks
-        ]
-        if not marks or not all(isinstance(mark, str) and mark.strip() for mark in marks):
-            raise self.error(line, f"exercise {id_}: marks must be a list of lines")
+        try:
+            rubric = read_rubric(directive, points)
+        except ValueError as error:
+            raise self.error(line, f"exercise {id_}: {error}") from error
         if not source.strip():
             raise self.error(line, f"exercise {id_}: write in the body what the student reads")
         self._claim(id_, line)
-        self.cells.append(Exercise(line, source, id_, points, kind, marks=tuple(marks)))
+        self.cells.append(Exercise(line, source, id_, points, kind, rubric=rubric))
 
     def _machine(
         self,
@@ -422,10 +418,11 @@ class _Reader:
         body_line: int,
         directive: dict[str, Any],
     ) -> None:
-        if "marks" in directive:
-            raise self.error(
-                line, f"exercise {id_}: marks are for a question; add `question: manual`"
-            )
+        for key in _RUBRIC:
+            if key in directive:
+                raise self.error(
+                    line, f"exercise {id_}: {key!r} is for a question; add `question: manual`"
+                )
         if "solution" not in directive:
             raise self.error(line, f"exercise {id_}: `solution:` must name the reference's object")
         graded = directive.get("graded")

@@ -171,7 +171,8 @@ def check_statements(subject: Subject) -> list[Finding]:
 def check_hidden(subject: Subject) -> list[Finding]:
     """No hidden test, no marking scheme and no marker of nbgrader's is left in the release."""
     hidden = {ast.dump(node) for node in hidden_statements(subject.source)}
-    marks = {_words(mark): mark for e in subject.assignment.exercises for mark in e.marks}
+    rubrics = [e.rubric for e in subject.assignment.exercises if e.rubric]
+    scheme = {_words(text): text for rubric in rubrics for text in rubric.texts()}
     found = []
     for cell, tree in subject.readable():
         for node in ast.walk(tree):
@@ -182,9 +183,10 @@ def check_hidden(subject: Subject) -> list[Finding]:
         for marker in MARKERS:
             if marker in text:
                 found.append(subject.finding(cell, f"holds nbgrader's marker {marker!r}"))
-        for words, mark in marks.items():
-            if words in _words(text) or words in _words(str(cell["metadata"])):
-                found.append(subject.finding(cell, f"shows of the marking scheme: {mark!r}"))
+        shown = f"{_words(text)}\n{_words(str(cell['metadata']))}"
+        for words, line in scheme.items():
+            if words in shown:
+                found.append(subject.finding(cell, f"shows of the marking scheme: {line!r}"))
     return found
 
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from vae_course.authoring.assignment import (
@@ -255,20 +255,34 @@ def _grade(exercise: Exercise) -> Json:
 
 
 def _question(exercise: Exercise) -> Json:
-    source = f"{exercise.body}\n\n{BEGIN}\n{_scheme(exercise)}\n{END}"
+    source = f"{exercise.body}\n\n{BEGIN}\n{_scheme(exercise)}\n\n{END}"
     flags = _flags(exercise.id, grade=True, solution=True, points=exercise.points)
     return _markdown(exercise.id, source, flags, {"kind": "manual", "exercise": exercise.id})
 
 
 def _task(exercise: Exercise) -> Json:
-    source = f"{exercise.body}\n\n{BEGIN_SCHEME}\n{_scheme(exercise)}\n{END_SCHEME}"
+    source = f"{exercise.body}\n\n{BEGIN_SCHEME}\n{_scheme(exercise)}\n\n{END_SCHEME}"
     flags = _flags(exercise.id, locked=True, task=True, points=exercise.points)
     return _markdown(exercise.id, source, flags, {"kind": "task", "exercise": exercise.id})
 
 
 def _scheme(exercise: Exercise) -> str:
-    marks = "\n".join(f"- {mark.strip()}" for mark in exercise.marks)
-    return f"Marking scheme ({points_text(exercise.points)}):\n\n{marks}"
+    """The rubric in Markdown: each level in bold, with its sample as a quotation below it."""
+    rubric = exercise.rubric
+    parts = [f"Marking scheme ({points_text(exercise.points)}):"]
+    if rubric.marks:
+        parts += ["**What earns what**", _bullets(rubric.marks)]
+    for level in rubric.levels:
+        sample = "Model answer" if level is rubric.levels[0] else "Sample"
+        parts.append(f"**{points_text(level.points)}, {level.name}:** {level.description}")
+        parts.append(f"> *{sample}:* {level.sample}")
+    if rubric.watch:
+        parts += ["**Wrong answers to watch for**", _bullets(rubric.watch)]
+    return "\n\n".join(parts)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def points_text(points: float) -> str:

@@ -138,6 +138,21 @@ points: 2
 marks:
   - "1 point: names the square of the radius"
   - 1 point: says why it is not the circumference
+levels:
+  - points: 2
+    name: strong
+    description: both of these
+    sample: "Pi times the square of the radius; the circumference is a length."
+  - points: 0.5
+    name: thin
+    description: "the square without its radius"
+    sample: "Something squared, I think."
+  - points: 0
+    name: weak
+    description: a length
+    sample: "Twice pi times the radius, as always."
+watch:
+  - "'It is 3.14': that is the area of one disc only."
 ---
 *Your answer (at most 50 words):*
 ```
@@ -147,7 +162,12 @@ marks:
 exercise: ps1_explore
 question: task
 points: 3
-marks: ["3 points: draws more than one disc of another radius"]
+levels:
+  - points: 3
+    name: strong
+    description: draws more than one disc of another radius
+    sample: "Cells: discs of radius 1, 2 and 5."
+  - {points: 0, name: weak, description: draws nothing of their own, sample: "No cells."}
 ---
 Draw some discs in cells of your own below.
 ```

@@ -49,7 +49,8 @@ def test_exercises_have_what_the_grader_asks_for(tiny):
     assert area.graded == "areas of several discs"
     assert (area.answer_id, why.answer_id) == ("ps1_area_answer", "ps1_why")
     assert (why.kind, explore.kind) == (MANUAL, TASK)
-    assert why.marks == (
+    assert area.rubric is None
+    assert why.rubric.marks == (
         "1 point: names the square of the radius",
         "1 point: says why it is not the circumference",
     )
@@ -101,7 +102,9 @@ def cell(directive: str, body: str = "") -> str:
 
 
 BLANK = "exercise: ps1_f\npoints: 1\nsolution: m.f\ngraded: all"
-QUESTION = "exercise: ps1_q\npoints: 1\nquestion: manual\nmarks: [a]"
+LEVEL = "{{points: {}, name: n, description: d, sample: s}}"
+LEVELS = f"levels: [{LEVEL.format(1)}, {LEVEL.format(0)}]"
+QUESTION = f"exercise: ps1_q\npoints: 1\nquestion: manual\n{LEVELS}"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +132,11 @@ QUESTION = "exercise: ps1_q\npoints: 1\nquestion: manual\nmarks: [a]"
         (HEAD + cell("exercise: ps1_f\npoints: 1\nsolution: m.f"), 9, ["`graded:` must say"]),
         (HEAD + cell(BLANK + "\nstart: true"), 9, ["no starter in the body"]),
         (HEAD + cell(BLANK, "x = 1"), 16, ["the blank comes from the reference"]),
-        (HEAD + cell(BLANK + "\nmarks: [a]"), 9, ["marks are for a question"]),
+        (HEAD + cell(BLANK + "\nmarks: [a]"), 9, ["'marks' is for a question"]),
         (HEAD + cell(BLANK) + cell(BLANK), 18, ["ps1_f is taken (line 9)"]),
         (HEAD + cell(QUESTION), 9, ["write in the body"]),
         (HEAD + cell(QUESTION.replace("manual", "oral"), "Why?"), 9, ["`manual` or `task`"]),
-        (HEAD + cell(QUESTION.replace("[a]", "[]"), "Why?"), 9, ["marks must be a list"]),
+        (HEAD + cell(QUESTION.replace("name: n", "name: ''"), "Why?"), 9, ["level 1: name must"]),
         (HEAD + cell(QUESTION + "\nsolution: m.f", "Why?"), 9, ["a question has no 'solution'"]),
         (HEAD + cell("check: ps1_f", "assert 1"), 9, ["no exercise of that id"]),
         (HEAD + cell(BLANK) + cell("check: ps1_f"), 18, ["an empty check"]),

@@ -172,7 +172,12 @@ def test_text_may_change_when_ids_and_points_do_not(out):
         ),
         ("question: task", "question: manual", ["the task cell ps1_explore is gone"], True),
         ("ps1_area\npoints: 2", "ps1_area\npoints: 5", ["worth 2 points and is worth 5"], False),
-        ("task\npoints: 3", "task\npoints: 4", ["ps1_explore was worth 3 points"], False),
+        (
+            "task\npoints: 3\nlevels:\n  - points: 3",
+            "task\npoints: 4\nlevels:\n  - points: 4",
+            ["ps1_explore was worth 3 points"],
+            False,
+        ),
     ],
 )
 def test_what_nbgrader_refuses_or_what_alters_marks_is_named(

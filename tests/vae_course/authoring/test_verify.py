@@ -114,6 +114,9 @@ def test_idioms_of_a_solution_are_no_finding(tiny):
         ("### BEGIN HIDDEN TESTS", "code", "marker 'BEGIN HIDDEN TESTS'"),
         ("text\n=== END MARK SCHEME ===", "markdown", "marker 'END MARK SCHEME'"),
         ("- 1 point: names *the square* of the radius", "markdown", "marking scheme"),
+        ("Just the square, *without* its radius.", "markdown", "marking scheme"),
+        ("Something squared, I think!", "markdown", "marking scheme"),
+        ("It is 3.14: that is the area of one disc only", "markdown", "marking scheme"),
     ],
 )
 def test_what_should_be_hidden_is_found(tiny, source, kind, words):
