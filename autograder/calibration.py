@@ -273,12 +273,17 @@ class Row:
 
     @property
     def seen(self) -> dict[str, list[Found]]:
-        """Mistakes that fail with most seeds. The others are for other criteria to see."""
-        return {
-            name: found
-            for name, found in self.mistakes.items()
-            if self.failures(found) > len(found) / 2
-        }
+        """Mistakes that fail with every seed. The others are for other criteria to see."""
+        return {name: found for name, found in self.mistakes.items() if self._all_fail(found)}
+
+    @property
+    def by_chance(self) -> dict[str, int]:
+        """Mistakes that fail with some seeds, and with how many."""
+        failed = {name: self.failures(found) for name, found in self.mistakes.items()}
+        return {name: count for name, count in failed.items() if count and name not in self.seen}
+
+    def _all_fail(self, found: Sequence[Found]) -> bool:
+        return self.failures(found) == len(found)
 
     @property
     def nearest(self) -> tuple[str, float] | None:
@@ -293,13 +298,8 @@ class Row:
 
     @property
     def problems(self) -> list[str]:
-        """A line for what is right and fails, or is wrong and passes with some seeds."""
-        wrong = [
-            f"{self.one.exercise}: {passed} of {len(found)} runs of {name!r} pass"
-            for name, found in self.seen.items()
-            if (passed := len(found) - self.failures(found))
-        ]
-        return wrong + [
+        """A line for right answers that fail."""
+        return [
             f"{self.one.exercise}: {failed} of {len(found)} runs of {what} fail"
             for what, found in (("right answers", self.right), ("real images", self.real))
             if (failed := self.failures(found))
@@ -345,14 +345,14 @@ turn the reference and notebooks made of the variants of right answers. *One run
 confidence a right answer fails one training less often than that (the exact bound of Clopper and
 Pearson). *Both fail*: the square of it, which is how often it loses the points. From 299 runs
 without a failure on, the two are 1 % and 1 in 10,000. The *nearest mistake* is the one with the
-least number in any run, of those in the bank that fail here. The last columns are of the reference
-on the images that students train on, a few at random for each run; they are empty where those are
-not at hand.
+least number in any run, of those in the bank that fail here with every seed. The last columns are
+of the reference on the images that students train on, a few at random for each run; they are empty
+where those are not at hand.
 
 {table}
 
-Of the known mistakes in these exercises, those that train well are for other criteria to see, as
-`autograder selftest` proves:
+Of the known mistakes in these exercises, those that train well, or fail here only by chance, are
+for other criteria to see, as `autograder selftest` proves:
 
 {mistakes}
 """
@@ -397,9 +397,11 @@ def _middle_and_worst(found: Sequence[Found]) -> tuple[str, str]:
 
 
 def _on_mistakes(row: Row) -> str:
-    others = [name for name in row.mistakes if name not in row.seen]
+    others = [name for name in row.mistakes if name not in row.seen | row.by_chance]
     text = f"- {row.one.exercise}: {len(row.seen)} of {len(row.mistakes)} fail"
     text += f" ({', '.join(row.seen)})." if row.seen else "."
+    for name, failed in row.by_chance.items():
+        text += f" With {failed} of {len(row.mistakes[name])} seeds: {name}."
     return text + (f" These train well: {', '.join(others)}." if others else "")
 
 

@@ -15,13 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from autograder import charts, pages, record
+from autograder import charts, record
 from autograder.charts import Bin, Row, Series
 from autograder.misconceptions import Misconception, known
 from autograder.notebooks import plain
 from autograder.record import points
+from autograder.standalone import standalone
 from vae_course.errors import UsageError
 from vae_course.files import write_atomically
 
@@ -515,24 +514,11 @@ def drawings(report: ClassReport) -> dict[str, str]:
 
 def page(report: ClassReport) -> str:
     """The report as one HTML file that needs nothing else."""
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "points": points,
-        "number": charts.number,
-        "duration": duration,
-        "marked": pages.text,  # escapes by itself
-    }
-    html = environment.get_template("class_report.html.j2").render(
+    return standalone(
+        "class_report.html.j2",
+        filters={"duration": duration},
         report=report,
         charts=drawings(report),
-        style=(folder / "class_report.css").read_text(),
         outcomes=OUTCOMES,
         concerns=CONCERNS,
         statuses=record.STATUSES,
@@ -540,7 +526,6 @@ def page(report: ClassReport) -> str:
         shown_mistakes=SHOWN_MISTAKES,
         shown_messages=SHOWN_MESSAGES,
     )
-    return html.encode(errors="replace").decode()  # a folder's name need not be Unicode
 
 
 def write(course: "Course", assignment: str, json: Path | None, out: Path | None) -> Path:

@@ -479,6 +479,38 @@ def regrade(
 
 
 @app.command()
+def queue(
+    assignment: AssignmentArgument,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Name submissions as the formgrader numbers them."),
+    ] = False,
+    formgrader: Annotated[
+        str, typer.Option(help="The Jupyter server that has the formgrader.", metavar="URL")
+    ] = "http://localhost:8888",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT-queue.html]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """List what waits for a person, on a page with marking schemes and links into the formgrader.
+
+    Answers to read come question by question, then what ran out of time, was tampered with, or
+    could not be graded.
+    """
+    from autograder import waiting
+    from autograder.course import Course
+    from autograder.notebooks import plain
+
+    folder = Course(course)
+    found = waiting.queue_of(folder, assignment, anonymous, formgrader)
+    for text in waiting.lines(found):
+        print(plain(text))
+    print(plain(f"Page: {waiting.write(folder, found, out)}"))
+
+
+@app.command()
 def selftest(
     assignments: AssignmentsArgument = None,
     sample: Annotated[
@@ -545,7 +577,7 @@ def calibrate(
 ) -> None:
     """Train right answers and known mistakes, and write how clear of each threshold they keep.
 
-    Ends with 1 if a right answer failed, or a mistake that fails with most seeds passed with one.
+    Ends with 1 if a right answer failed. That mistakes lose points is for the self-test to show.
     """
     from rich.progress import track
 

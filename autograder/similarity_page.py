@@ -11,14 +11,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from autograder import charts, similarity
 from autograder.charts import Bin
 from autograder.class_report import counted, line
 from autograder.fingerprints import LENGTH, OWN_CELLS, Piece
 from autograder.notebooks import plain
 from autograder.similarity import Comparison, Pair
+from autograder.standalone import standalone
 from vae_course.files import write_atomically
 
 if TYPE_CHECKING:
@@ -219,32 +218,21 @@ def percent(value: float) -> str:
 
 def page(comparison: Comparison) -> str:
     """The comparison as one HTML file that needs nothing else."""
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": charts.number, "percent": percent, "line": line}
-    environment.globals |= {
-        "beside": lambda pair: list(side_by_side(pair, comparison.places)),
-        "counted": counted,
-        "in_words": in_words,
-        "place_name": lambda place: _place_name(comparison.assignment, place),
-    }
-    styles = (folder / name for name in ("class_report.css", "similarity.css"))
-    html = environment.get_template("similarity.html.j2").render(
+    return standalone(
+        "similarity.html.j2",
+        ["similarity.css"],
+        {"percent": percent, "line": line},
         comparison=comparison,
         picture=picture(comparison),
-        style="".join(path.read_text() for path in styles),
+        beside=lambda pair: list(side_by_side(pair, comparison.places)),
+        counted=counted,
+        in_words=in_words,
+        place_name=lambda place: _place_name(comparison.assignment, place),
         length=LENGTH,
         common=similarity.COMMON,
         rare=similarity.RARE,
         chart=charts,
     )
-    return html.encode(errors="replace").decode()  # a folder's name need not be Unicode
 
 
 def _place_name(assignment: str, place: str) -> str:

@@ -80,12 +80,17 @@ def test_the_bound_is_the_exact_one():
     assert calibration.bound(10, 10) == 1.0
 
 
-def test_a_threshold_that_fails_is_seen():
-    assert row([0.1, 0.2], far=[0.9, None]).problems == []
-    assert row([0.1, 0.5, None], lucky=[0.9, 0.4, None], rarely=[0.1, 0.2, 0.6]).problems == [
-        "ps9_model: 1 of 3 runs of 'lucky' pass",
-        "ps9_model: 2 of 3 runs of right answers fail",
+def test_a_right_answer_that_fails_is_a_problem():
+    assert row([0.1, 0.2], far=[0.9, None], lucky=[0.9, 0.4]).problems == []
+    assert row([0.1, 0.5, None], far=[0.9]).problems == [
+        "ps9_model: 2 of 3 runs of right answers fail"
     ]
+
+
+def test_mistakes_that_fail_by_chance_are_counted():
+    found = row([0.1], far=[0.9, None], lucky=[0.9, 0.4, None], rarely=[0.1, 0.2, 0.6], well=[0.1])
+    assert list(found.seen) == ["far"]
+    assert found.by_chance == {"lucky": 2, "rarely": 1}
 
 
 def test_the_nearest_mistake_is_of_those_that_fail():

@@ -1,0 +1,42 @@
+"""Pages for instructors that open from disk: one file, with nothing in it to load or to run."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from autograder import charts, pages
+from autograder.record import points
+
+FOLDER = Path(__file__).parent
+
+
+def standalone(
+    template: str,
+    styles: Iterable[str] = (),
+    filters: Mapping[str, Callable] = MappingProxyType({}),
+    **values: Any,
+) -> str:
+    """A page from a template that extends standalone.html.j2; what it is given is escaped.
+
+    Args:
+        template: its file beside this one.
+        styles: files beside this one, after those that all pages have.
+        filters: of the template, beside `points`, `number` and `marked`.
+        values: what it shows.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # `marked` escapes by itself.
+    environment.filters |= {"points": points, "number": charts.number, "marked": pages.text}
+    environment.filters |= filters
+    style = "".join((FOLDER / name).read_text() for name in ("standalone.css", *styles))
+    html = environment.get_template(template).render(style=style, **values)
+    return html.encode(errors="replace").decode()  # a folder's name need not be Unicode
