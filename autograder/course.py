@@ -76,8 +76,28 @@ class Course:
         found = self.folder("source", "*").parent.glob("*/*.ipynb")
         return sorted({path.parent.name for path in found})
 
+    def require(self, *assignments: str) -> None:
+        """See to it that there are assignments, and these among them.
+
+        Raises:
+            UsageError: there are not.
+        """
+        known = self.assignments()
+        unknown = [name for name in assignments if name not in known]
+        if unknown or not known:
+            raise UsageError(
+                f"{plain(', '.join(unknown), 200) or self.root}: no such assignment in "
+                f"{self.folder('source', '')}; known are "
+                f"{', '.join(known) or 'none yet: build one with `vae-course build`'}"
+            )
+
     def source_notebooks(self, assignment: str) -> dict[str, NotebookNode]:
-        """An assignment's notebooks, by name."""
+        """An assignment's notebooks as instructors wrote them, by name.
+
+        Raises:
+            UsageError: there is no such assignment.
+        """
+        self.require(assignment)
         paths = sorted(self.folder("source", assignment).glob("*.ipynb"))
         return {path.stem: _read_source(path) for path in paths}
 

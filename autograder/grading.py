@@ -333,12 +333,7 @@ def chosen(course: Course, assignment: str, student: str | None) -> list[str]:
     Raises:
         UsageError: no such assignment, nobody handed it in, or not this student.
     """
-    known = course.assignments()
-    if assignment not in known:
-        raise UsageError(
-            f"{plain(assignment, 100)}: no such assignment in {course.folder('source', '')}; known "
-            f"are {', '.join(known) or 'none yet: build one with `vae-course build`'}"
-        )
+    course.require(assignment)
     students = course.students(assignment)
     place = course.folder("submitted", assignment, "<student>")
     if not students:

@@ -9,8 +9,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbformat import NotebookNode
-
 from autograder.course import Course, logged_to
 from autograder.grading import Grading, Record
 from autograder.intake import beside, is_plain_file
@@ -107,24 +105,9 @@ def write_pages(made: Preview, target: Path) -> list[Path]:
     return list(paths.values())
 
 
-def sources_of(course: Course, assignment: str) -> dict[str, NotebookNode]:
-    """An assignment's notebooks as instructors wrote them, by name.
-
-    Raises:
-        UsageError: there is no such assignment.
-    """
-    known = course.assignments()
-    if assignment not in known:
-        raise UsageError(
-            f"{plain(assignment, 100)}: no such assignment in {course.folder('source', '')}; known "
-            f"are {', '.join(known) or 'none yet: build one with `vae-course build`'}"
-        )
-    return course.source_notebooks(assignment)
-
-
 def _files(course: Course, assignment: str, handed_in: Path) -> dict[str, Path]:
     """What was handed in, by its path in the student's folder."""
-    names = list(sources_of(course, assignment))
+    names = list(course.source_notebooks(assignment))
     shown = plain(handed_in)
     if handed_in.is_dir():
         books = {path.name: path for path in handed_in.glob("*.ipynb") if is_plain_file(path)}

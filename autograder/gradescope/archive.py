@@ -21,7 +21,6 @@ from autograder.gradescope.account import ACCOUNT
 from autograder.gradescope.harness import ROOT, SETTINGS_FILE, Settings
 from autograder.gradescope.results import failure, worth
 from autograder.intake import is_plain_file, plain_files
-from autograder.preview import sources_of
 from autograder.record import points
 from autograder.scratch import DATABASE, SETTINGS
 
@@ -57,7 +56,7 @@ def archive(course: Course, settings: Settings) -> bytes:
 
 def steps(course: Course, settings: Settings) -> Iterator[str]:
     """What to do with the archive, a line each."""
-    machine, by_hand = map(points, worth(sources_of(course, settings.assignment)))
+    machine, by_hand = map(points, worth(course.source_notebooks(settings.assignment)))
     yield (
         f"In Gradescope: create a Programming Assignment with {machine} autograder points"
         + (f", and manual grading for the other {by_hand}." if by_hand != "0" else ".")

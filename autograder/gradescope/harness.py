@@ -23,7 +23,7 @@ from autograder.grading import Record, read_notebook
 from autograder.intake import beside, plain_files
 from autograder.nbgrader_plugin import isolation_of
 from autograder.notebooks import grade_id, plain, released_cells
-from autograder.preview import preview, sources_of
+from autograder.preview import preview
 from autograder.sandbox import outside
 from vae_course.errors import CourseError, UsageError
 from vae_course.files import write_atomically
@@ -72,7 +72,7 @@ def settings_of(
     Raises:
         UsageError: no such assignment, or the course runs notebooks in a way that is not ours.
     """
-    sources_of(course, assignment)
+    course.require(assignment)
     configured = isolation_of(course.config)
     if not configured:
         raise UsageError(
@@ -106,7 +106,7 @@ def main(root: Path = ROOT) -> int:
 def _graded(root: Path, start: float) -> Json:
     settings = Settings(**json.loads((root / "source" / SETTINGS_FILE).read_text()))
     course = Course(root / "source" / "course")
-    sources = sources_of(course, settings.assignment)
+    sources = course.source_notebooks(settings.assignment)
     if settings.isolation == "sandbox" and (reason := outside.problem()):
         raise CourseError(NO_SANDBOX.format(reason))
     with tempfile.TemporaryDirectory() as scratch:

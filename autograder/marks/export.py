@@ -121,15 +121,8 @@ def chosen_assignments(course: "Course", names: Sequence[str]) -> list[str]:
     Raises:
         UsageError: there is no such assignment, or none at all.
     """
-    known = course.assignments()
-    unknown = [name for name in names if name not in known]
-    if unknown or not known:
-        raise UsageError(
-            f"{plain(', '.join(unknown), 200) or 'marks'}: no such assignment in "
-            f"{course.folder('source', '')}; known are "
-            f"{', '.join(known) or 'none yet: build one with `vae-course build`'}"
-        )
-    return [name for name in known if not names or name in names]
+    course.require(*names)
+    return [name for name in course.assignments() if not names or name in names]
 
 
 def _scored(
