@@ -1,4 +1,4 @@
-"""The command `autograder`: grade a class, write its feedback, show the whole loop."""
+"""The command `autograder`, in the order of a term: collect, grade, answer, look again, report."""
 
 import os
 import sys
@@ -82,6 +82,41 @@ RosterOption = Annotated[
 JobsOption = Annotated[
     int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
 ]
+
+
+@app.command("collect")
+def collect_submissions(
+    assignment: AssignmentArgument,
+    archives: Annotated[list[Path], typer.Argument(help="As they were downloaded.", metavar="ZIP")],
+    origin: Annotated[Lms, typer.Option("--from", help="Who handed the zips out.")],
+    roster: RosterOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace submissions, newer ones too.")
+    ] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Put the submissions that Canvas or Moodle hands out as a zip into submitted/.
+
+    Who a file is of says the roster; what it is of, the notebook. Nothing is lost: earlier
+    attempts, replaced submissions and what was not understood are kept in collected/, and named.
+    Ends with 1 if something was not understood.
+    """
+    from autograder.collection import System, collect
+    from autograder.course import Course, logged_to
+    from autograder.notebooks import plain
+
+    folder = Course(course)
+    with logged_to(folder.log_file(assignment)):
+        outcome = collect(folder, assignment, archives, System(origin.value), roster, force)
+    for line in (*outcome.taken, *outcome.attempts, *outcome.remarks):
+        print(plain(line))
+    if outcome.absent:
+        print(plain(f"Nothing from: {', '.join(outcome.absent)}", MANY_NAMES))
+    if outcome.not_understood:
+        print("\nNot understood:")
+        for line in outcome.not_understood:
+            print(plain(f"  {line}"))
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -169,53 +204,82 @@ def feedback(
         print(plain(page))
 
 
-@app.command("report")
-def class_report(
+@app.command()
+def queue(
     assignment: AssignmentArgument,
-    json: Annotated[
-        Path | None, typer.Option(help="Where the records are. [default: DIR/verdicts.json]")
-    ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Name submissions as the formgrader numbers them."),
+    ] = False,
+    formgrader: Annotated[
+        str, typer.Option(help="The Jupyter server that has the formgrader.", metavar="URL")
+    ] = "http://localhost:8888",
     out: Annotated[
         Path | None,
-        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT.html]"),
+        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT-queue.html]"),
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Write a page on the class: scores, exercises, common mistakes, and what needs a person."""
-    from autograder.class_report import write
+    """List what waits for a person, on a page with marking schemes and links into the formgrader.
+
+    Answers to read come question by question, then what ran out of time, was tampered with, or
+    could not be graded.
+    """
+    from autograder import waiting
     from autograder.course import Course
     from autograder.notebooks import plain
 
-    print(plain(write(Course(course), assignment, json, out)))
+    folder = Course(course)
+    found = waiting.queue_of(folder, assignment, anonymous, formgrader)
+    for text in waiting.lines(found):
+        print(plain(text))
+    print(plain(f"Page: {waiting.write(folder, found, out)}"))
 
 
 @app.command()
-def doctor() -> None:
-    """Say where students' code would run on this machine, and try it."""
-    from autograder.sandbox import outside
-
-    if reason := outside.problem():
-        raise UsageError(
-            f"no sandbox: {reason}. Students' code would run in your own account, and only with "
-            "--isolation process"
-        )
-    with outside.WarmParent() as warm, warm.session() as session:
-        shown, _ = session.run_cell("import os; (os.getpid(), os.listdir('/home'))")
-        session.close()
-    print(f"sandbox: works; a first cell ran as {shown[0]['data']['text/plain']}")
-
-
-@app.command()
-def demo(
-    course: Annotated[
-        Path | None, typer.Option(help="A new folder for it. [default: a temporary one]")
+def regrade(
+    assignment: AssignmentArgument,
+    exercise: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this exercise may change; may be given again. [default: all]"),
     ] = None,
+    student: StudentOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    jobs: JobsOption = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(help="Where students' code runs. [default: as configured]"),
+    ] = None,
+    course: CourseOption = Path("."),
 ) -> None:
-    """Build both assignments, grade a class of ten, and check that the scores are right."""
-    from autograder.demo import run
+    """Grade again after a check was mended: show whose marks move and why, then write them.
 
-    if not run(Console(), course):
-        raise typer.Exit(1)
+    Each submission is judged on the inputs that it was judged on before. Marks and comments that a
+    person gave stay. Without a terminal to ask at, and without --yes, nothing is written.
+    """
+    from autograder import report
+    from autograder.course import Course, logged_to
+    from autograder.regrade import Regrade
+    from autograder.workers import Workers
+
+    console = Console()
+    folder = Course(course)
+    count = jobs or len(os.sched_getaffinity(0))
+    workers = Workers(count) if count > 1 and student is None else None
+    where = isolation and isolation.value
+    again = Regrade(folder, assignment, exercise or (), student, where, workers)
+    with again, logged_to(folder.log_file(assignment)):
+        total = len(again.students)
+        for _ in report.with_progress(console, again.run(), total, f"{assignment} again"):
+            pass
+        report.show_moves(console, again)
+        if not again.moves:
+            return
+        if not yes and not (sys.stdin.isatty() and typer.confirm("Write these marks?")):
+            console.print("Nothing was written; --yes writes these marks without asking.")
+            return
+        again.write()
+        console.print(Text(f"Written: the marks of {len(again.marks)}."))
 
 
 @app.command()
@@ -277,35 +341,57 @@ def preview(
         raise typer.Exit(1)
 
 
-@app.command()
-def gradescope(
+@app.command("report")
+def class_report(
     assignment: AssignmentArgument,
-    out: Annotated[Path, typer.Argument(help="The archive to write.", metavar="OUT.zip")],
-    timeout: Annotated[
-        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
+    json: Annotated[
+        Path | None, typer.Option(help="Where the records are. [default: DIR/verdicts.json]")
     ] = None,
-    isolation: Annotated[
-        Isolation | None,
-        typer.Option(
-            help="Where students' code runs there: behind walls, or in an account of its own. "
-            "[default: as configured]"
-        ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT.html]"),
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Make the archive by which Gradescope grades an assignment; no submission is in it."""
+    """Write a page on the class: scores, exercises, common mistakes, and what needs a person."""
+    from autograder.class_report import write
     from autograder.course import Course
-    from autograder.gradescope.archive import archive, steps
-    from autograder.gradescope.harness import settings_of
     from autograder.notebooks import plain
-    from vae_course.files import write_atomically
 
-    folder = Course(course)
-    settings = settings_of(folder, assignment, isolation and isolation.value, timeout)
-    write_atomically(out, archive(folder, settings))
-    print(f"Archive: {plain(out)}")
-    for step in steps(folder, settings):
-        print(step)
+    print(plain(write(Course(course), assignment, json, out)))
+
+
+@app.command()
+def similar(
+    assignment: AssignmentArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT-similar.html]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write a page on which submissions run alike, pair by pair, for a person to read.
+
+    It compares each student's own code with everybody's, and proves nothing. Graded before, it
+    tells which known mistakes two have in common.
+    """
+    from rich.progress import track
+
+    from autograder import similarity_page
+    from autograder.course import Course
+
+    console = Console()
+    quiet = not console.is_terminal
+    found = similarity_page.write(
+        Course(course),
+        assignment,
+        out,
+        lambda students: track(
+            students, assignment, console=console, transient=True, disable=quiet
+        ),
+    )
+    for line in similarity_page.lines(*found):
+        console.print(Text(line), soft_wrap=True)
 
 
 @app.command("export")
@@ -362,152 +448,64 @@ def export_marks(
         raise typer.Exit(1)
 
 
-@app.command("collect")
-def collect_submissions(
+@app.command()
+def gradescope(
     assignment: AssignmentArgument,
-    archives: Annotated[list[Path], typer.Argument(help="As they were downloaded.", metavar="ZIP")],
-    origin: Annotated[Lms, typer.Option("--from", help="Who handed the zips out.")],
-    roster: RosterOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace submissions, newer ones too.")
-    ] = False,
+    out: Annotated[Path, typer.Argument(help="The archive to write.", metavar="OUT.zip")],
+    timeout: Annotated[
+        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
+    ] = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(
+            help="Where students' code runs there: behind walls, or in an account of its own. "
+            "[default: as configured]"
+        ),
+    ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Put the submissions that Canvas or Moodle hands out as a zip into submitted/.
-
-    Who a file is of says the roster; what it is of, the notebook. Nothing is lost: earlier
-    attempts, replaced submissions and what was not understood are kept in collected/, and named.
-    Ends with 1 if something was not understood.
-    """
-    from autograder.collection import System, collect
-    from autograder.course import Course, logged_to
+    """Make the archive by which Gradescope grades an assignment; no submission is in it."""
+    from autograder.course import Course
+    from autograder.gradescope.archive import archive, steps
+    from autograder.gradescope.harness import settings_of
     from autograder.notebooks import plain
+    from vae_course.files import write_atomically
 
     folder = Course(course)
-    with logged_to(folder.log_file(assignment)):
-        outcome = collect(folder, assignment, archives, System(origin.value), roster, force)
-    for line in (*outcome.taken, *outcome.attempts, *outcome.remarks):
-        print(plain(line))
-    if outcome.absent:
-        print(plain(f"Nothing from: {', '.join(outcome.absent)}", MANY_NAMES))
-    if outcome.not_understood:
-        print("\nNot understood:")
-        for line in outcome.not_understood:
-            print(plain(f"  {line}"))
+    settings = settings_of(folder, assignment, isolation and isolation.value, timeout)
+    write_atomically(out, archive(folder, settings))
+    print(f"Archive: {plain(out)}")
+    for step in steps(folder, settings):
+        print(step)
+
+
+@app.command()
+def demo(
+    course: Annotated[
+        Path | None, typer.Option(help="A new folder for it. [default: a temporary one]")
+    ] = None,
+) -> None:
+    """Build both assignments, grade a class of ten, and check that the scores are right."""
+    from autograder.demo import run
+
+    if not run(Console(), course):
         raise typer.Exit(1)
 
 
 @app.command()
-def similar(
-    assignment: AssignmentArgument,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT-similar.html]"),
-    ] = None,
-    course: CourseOption = Path("."),
-) -> None:
-    """Write a page on which submissions run alike, pair by pair, for a person to read.
+def doctor() -> None:
+    """Say where students' code would run on this machine, and try it."""
+    from autograder.sandbox import outside
 
-    It compares each student's own code with everybody's, and proves nothing. Graded before, it
-    tells which known mistakes two have in common.
-    """
-    from rich.progress import track
-
-    from autograder import similarity_page
-    from autograder.course import Course
-
-    console = Console()
-    quiet = not console.is_terminal
-    found = similarity_page.write(
-        Course(course),
-        assignment,
-        out,
-        lambda students: track(
-            students, assignment, console=console, transient=True, disable=quiet
-        ),
-    )
-    for line in similarity_page.lines(*found):
-        console.print(Text(line), soft_wrap=True)
-
-
-@app.command()
-def regrade(
-    assignment: AssignmentArgument,
-    exercise: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this exercise may change; may be given again. [default: all]"),
-    ] = None,
-    student: StudentOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
-    jobs: JobsOption = None,
-    isolation: Annotated[
-        Isolation | None,
-        typer.Option(help="Where students' code runs. [default: as configured]"),
-    ] = None,
-    course: CourseOption = Path("."),
-) -> None:
-    """Grade again after a check was mended: show whose marks move and why, then write them.
-
-    Each submission is judged on the inputs that it was judged on before. Marks and comments that a
-    person gave stay. Without a terminal to ask at, and without --yes, nothing is written.
-    """
-    import sys
-
-    from autograder import report
-    from autograder.course import Course, logged_to
-    from autograder.regrade import Regrade
-    from autograder.workers import Workers
-
-    console = Console()
-    folder = Course(course)
-    count = jobs or len(os.sched_getaffinity(0))
-    workers = Workers(count) if count > 1 and student is None else None
-    where = isolation and isolation.value
-    again = Regrade(folder, assignment, exercise or (), student, where, workers)
-    with again, logged_to(folder.log_file(assignment)):
-        total = len(again.students)
-        for _ in report.with_progress(console, again.run(), total, f"{assignment} again"):
-            pass
-        report.show_moves(console, again)
-        if not again.moves:
-            return
-        if not yes and not (sys.stdin.isatty() and typer.confirm("Write these marks?")):
-            console.print("Nothing was written; --yes writes these marks without asking.")
-            return
-        again.write()
-        console.print(Text(f"Written: the marks of {len(again.marks)}."))
-
-
-@app.command()
-def queue(
-    assignment: AssignmentArgument,
-    anonymous: Annotated[
-        bool,
-        typer.Option("--anonymous", help="Name submissions as the formgrader numbers them."),
-    ] = False,
-    formgrader: Annotated[
-        str, typer.Option(help="The Jupyter server that has the formgrader.", metavar="URL")
-    ] = "http://localhost:8888",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The page to write. [default: DIR/reports/ASSIGNMENT-queue.html]"),
-    ] = None,
-    course: CourseOption = Path("."),
-) -> None:
-    """List what waits for a person, on a page with marking schemes and links into the formgrader.
-
-    Answers to read come question by question, then what ran out of time, was tampered with, or
-    could not be graded.
-    """
-    from autograder import waiting
-    from autograder.course import Course
-    from autograder.notebooks import plain
-
-    folder = Course(course)
-    found = waiting.queue_of(folder, assignment, anonymous, formgrader)
-    for text in waiting.lines(found):
-        print(plain(text))
-    print(plain(f"Page: {waiting.write(folder, found, out)}"))
+    if reason := outside.problem():
+        raise UsageError(
+            f"no sandbox: {reason}. Students' code would run in your own account, and only with "
+            "--isolation process"
+        )
+    with outside.WarmParent() as warm, warm.session() as session:
+        shown, _ = session.run_cell("import os; (os.getpid(), os.listdir('/home'))")
+        session.close()
+    print(f"sandbox: works; a first cell ran as {shown[0]['data']['text/plain']}")
 
 
 @app.command()
