@@ -377,8 +377,8 @@ def similar(
     """
     from rich.progress import track
 
-    from autograder import similarity_page
     from autograder.course import Course
+    from autograder.similarity import page as similarity_page
 
     console = Console()
     quiet = not console.is_terminal

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell
 from typer.testing import CliRunner
 
-from autograder import similarity, similarity_page
 from autograder.cli import app
-from autograder.fingerprints import LENGTH, OWN_CELLS, Handout, Work
-from autograder.similarity import Comparison, Pair, compared
+from autograder.similarity import comparison as similarity
+from autograder.similarity import page as similarity_page
+from autograder.similarity.comparison import Comparison, Pair, compared
+from autograder.similarity.fingerprints import LENGTH, OWN_CELLS, Handout, Work
 from vae_course.errors import CourseError, UsageError
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(1)">{{ 7 * 7 }}'

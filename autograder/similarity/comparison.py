@@ -18,8 +18,8 @@ from nbformat import NotebookNode
 from scipy.sparse import csr_array
 
 from autograder import variants
-from autograder.fingerprints import MOST_CHARACTERS, Handout, Wording, Work
 from autograder.notebooks import shown
+from autograder.similarity.fingerprints import MOST_CHARACTERS, Handout, Wording, Work
 from vae_course.authoring.blanks import unmark
 from vae_course.errors import CourseError
 

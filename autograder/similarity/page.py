@@ -11,12 +11,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder import charts, similarity
+from autograder import charts
 from autograder.charts import Bin
 from autograder.class_report import counted, line
-from autograder.fingerprints import LENGTH, OWN_CELLS, Piece
 from autograder.notebooks import plain
-from autograder.similarity import Comparison, Pair
+from autograder.similarity import comparison as compare
+from autograder.similarity.comparison import Comparison, Pair
+from autograder.similarity.fingerprints import LENGTH, OWN_CELLS, Piece
 from autograder.standalone import standalone
 from vae_course.files import write_atomically
 
@@ -193,7 +194,7 @@ def stretches(piece: Piece, shared: frozenset[int]) -> Iterator[Stretch]:
     at = 0
     for kind, run in groupby(kinds):
         end = at + len(list(run))
-        text = plain(piece.source[at:end], similarity.MOST_CHARACTERS)
+        text = plain(piece.source[at:end], compare.MOST_CHARACTERS)
         yield Stretch("given", '"""…"""') if kind == "given text" else Stretch(kind, text)
         at = end
 
@@ -219,8 +220,8 @@ def percent(value: float) -> str:
 def page(comparison: Comparison) -> str:
     """The comparison as one HTML file that needs nothing else."""
     return standalone(
-        "similarity.html.j2",
-        ["similarity.css"],
+        "similarity/page.html.j2",
+        ["similarity/page.css"],
         {"percent": percent, "line": line},
         comparison=comparison,
         picture=picture(comparison),
@@ -229,8 +230,8 @@ def page(comparison: Comparison) -> str:
         in_words=in_words,
         place_name=lambda place: _place_name(comparison.assignment, place),
         length=LENGTH,
-        common=similarity.COMMON,
-        rare=similarity.RARE,
+        common=compare.COMMON,
+        rare=compare.RARE,
         chart=charts,
     )
 
@@ -265,7 +266,7 @@ def write(
     from autograder.grading import VERDICTS_FILE, VerdictsFile
 
     records = VerdictsFile(course.root / VERDICTS_FILE).of(assignment)
-    comparison = similarity.of_course(course, assignment, records, progress)
+    comparison = compare.of_course(course, assignment, records, progress)
     path = out or course.root / "reports" / f"{assignment}-similar.html"
     write_atomically(path, page(comparison))
     return path, comparison
