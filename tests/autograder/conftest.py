@@ -105,10 +105,14 @@ def student_of() -> Iterator[Callable[..., Student]]:
 
 @pytest.fixture(scope="session")
 def judged(student_of):
-    """Judge `cells` on an exercise: judged(exercise_id, *cells, solutions=(...), seed=0)."""
+    """Judge `cells` on an exercise: judged(exercise_id, *cells, solutions=(...), seed=0).
 
-    def run(exercise_id: str, *cells: str, solutions=(), points=6, seed=0):
+    What a check itself observes is seen without looking for a known mistake, which takes as long
+    again: `name_mistakes` asks for it.
+    """
+
+    def run(exercise_id: str, *cells: str, solutions=(), points=6, seed=0, name_mistakes=False):
         exercise = SimpleNamespace(id=exercise_id, points=points, solutions=solutions)
-        return judge(exercise, student_of(*cells), seed)
+        return judge(exercise, student_of(*cells), seed, name_mistakes=name_mistakes)
 
     return run

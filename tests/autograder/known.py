@@ -90,7 +90,7 @@ def assert_named(
         one: the mistake.
         observed: by exercise, without its assignment, and name: words of the check's own.
     """
-    verdict = judged(exercise, one.source)
+    verdict = judged(exercise, one.source, name_mistakes=True)
     assert verdict.score < verdict.max_score
     assert verdict.misconception == one.name, verdict.message
     assert one.message in verdict.message

@@ -52,10 +52,10 @@ GIVEN = _cell()
 
 @pytest.fixture(scope="session")
 def judged(student_of):
-    def run(exercise: str, *cells: str, seed: int = 0, solutions=()):
+    def run(exercise: str, *cells: str, seed: int = 0, solutions=(), name_mistakes=False):
         what = SimpleNamespace(id=f"ps5_{exercise}", points=EXERCISES[exercise])
         what.solutions = solutions
-        return judge(what, student_of(GIVEN, *cells), seed)
+        return judge(what, student_of(GIVEN, *cells), seed, name_mistakes=name_mistakes)
 
     return run
 

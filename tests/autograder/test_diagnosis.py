@@ -1,5 +1,7 @@
 """A mistake is named where an answer behaves like it, and like no other."""
 
+from functools import partial
+
 import pytest
 
 from autograder import diagnosis
@@ -20,6 +22,11 @@ KNOWN = (
     Misconception("ps2_kl", "twice", TWICE, "The half is missing."),
     Misconception("ps2_kl", "no mu", NO_MU, "The mean plays no part."),
 )
+
+
+@pytest.fixture(name="judged")
+def judged_by_name(judged):
+    return partial(judged, name_mistakes=True)
 
 
 @pytest.fixture(autouse=True)
