@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # One thread a process: two processes of one thread do the work that one of two cannot.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long lint build verify lab clean
+.PHONY: demo test test-long lint build verify lab docs docs-links clean
 
 demo: $(READY)            ## the whole loop on a class of ten, in a scratch course
 	$(BIN)/autograder demo
@@ -33,6 +33,12 @@ verify: $(READY)          ## prove what students may and may not see
 
 lab: $(READY)             ## JupyterLab with the formgrader
 	$(BIN)/jupyter lab
+
+docs: $(READY)            ## the handbook as a site, build/docs/index.html; a dead link in it is an error
+	$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
+
+docs-links: $(READY)      ## whether the other sites that the handbook links to answer; needs a network
+	$(BIN)/sphinx-build --builder linkcheck docs build/docs-links
 
 $(READY): pyproject.toml tools/setup
 	@tools/setup "$(PYTHON)" "$(VENV)"

@@ -1,4 +1,4 @@
-"""The README's own steps, followed to the letter in a scratch copy of the course."""
+"""The steps of README and handbook, followed to the letter in a scratch copy of the course."""
 
 import json
 import os
@@ -16,9 +16,9 @@ COPIED = ("vae_course", "autograder", "nbgrader_config.py", "pyproject.toml")
 
 
 def files_in(section: str) -> dict[str, str]:
-    """The files that a section of the README tells its reader to write: path to content."""
-    readme = (ROOT / "README.md").read_text()
-    body = readme.split(f"## {section}\n")[1].split("\n## ")[0]
+    """The files that a section of docs/adding.md tells its reader to write: path to content."""
+    page = (ROOT / "docs" / "adding.md").read_text()
+    body = page.split(f"## {section}\n")[1].split("\n## ")[0]
     step = r"\*\*[^*]+\*\*, `(?P<path>[^`]+)`.*?^ *(?P<fence>`{3,})\w+\n(?P<text>.*?)^ *(?P=fence)$"
     return {
         found["path"]: re.sub(r"^   ", "", found["text"], flags=re.MULTILINE)
@@ -35,7 +35,7 @@ def course(tmp_path_factory) -> Path:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     for path, text in files_in("Add an assignment").items():
-        assert not (folder / path).exists(), f"the README's {path} stands in the way of a real one"
+        assert not (folder / path).exists(), f"the page's {path} stands in the way of a real one"
         (folder / path).write_text(text)
     return folder
 
@@ -53,7 +53,7 @@ def command(course: Path, program: str, *arguments: str) -> subprocess.Completed
     )
 
 
-def test_the_readme_lists_three_files():
+def test_the_handbook_lists_three_files():
     assert [Path(path).name for path in files_in("Add an assignment")] == [
         "averages.py",
         "ps6.md",
