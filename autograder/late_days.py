@@ -9,11 +9,17 @@ came (timestamp.txt beside the notebook), it asks here what lateness costs. In n
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING
 
+from nbformat.v4 import new_notebook
 from nbgrader.api import Gradebook, SubmittedAssignment
 from nbgrader.plugins import LateSubmissionPlugin
+from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import Float, Integer
+
+if TYPE_CHECKING:
+    from autograder.course import Course
 
 DAY = 24 * 60 * 60
 """Seconds."""
@@ -73,6 +79,33 @@ class LateDays(LateSubmissionPlugin):
         found = gradebook.db.query(SubmittedAssignment).filter_by(student_id=student).all()
         before = (one for one in found if one.duedate and _place(one) < _place(this))
         return [one.total_seconds_late for one in before]
+
+
+def charge(
+    course: "Course", url: str, assignment: str, students: Container[str] | None = None
+) -> None:
+    """Work out anew what lateness costs: of the points as they are now, those by hand among them.
+
+    Args:
+        course: whose settings hold.
+        url: of the gradebook.
+        assignment: of which.
+        students: whose submissions; by default everybody's.
+    """
+    if AssignLatePenalties not in course.config.Autograde.autograde_preprocessors:
+        return
+    with Gradebook(url, course.id) as gradebook:
+        late = [
+            {"student": one.student.id, "notebook": one.name}
+            for entry in gradebook.assignment_submissions(assignment)
+            for one in entry.notebooks
+            if (students is None or one.student.id in students)
+            and (entry.total_seconds_late > 0 or one.late_submission_penalty)
+        ]
+    step = AssignLatePenalties(config=course.config)
+    for where in late:
+        resources = {"nbgrader": where | {"assignment": assignment, "db_url": url}}
+        step.preprocess(new_notebook(), resources)
 
 
 def _place(entry: SubmittedAssignment) -> tuple:

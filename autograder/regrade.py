@@ -16,12 +16,12 @@ from typing import Self
 
 import nbformat
 from nbgrader.api import Grade, Gradebook, MissingEntry, SubmittedAssignment
-from nbgrader.preprocessors import AssignLatePenalties
 
 from autograder import record
 from autograder.course import Course
 from autograder.grading import VERDICTS_FILE, Grading, Record, VerdictsFile, chosen
 from autograder.intake import fingerprint, plain_files
+from autograder.late_days import charge
 from autograder.notebooks import ANSWER, grade_id, plain
 from autograder.scratch import DATABASE, copy_gradebook, scratch_course
 from autograder.workers import Workers
@@ -189,6 +189,7 @@ class Regrade:
         with TemporaryDirectory() as folder:
             copy_gradebook(self.course, Path(folder, DATABASE))
             url = f"sqlite:///{Path(folder, DATABASE)}"
+            charge(self.course, url, self.assignment, self._found)  # points by hand count, too
             with Gradebook(url, self.course.id) as gradebook:
                 for student in self._found:
                     self.moves += self._moves_of(gradebook, student)
@@ -231,12 +232,7 @@ class Regrade:
                     if comment := _comment(gradebook, self.assignment, place):
                         comment.auto_comment = fresh.comment
             gradebook.db.commit()
-        if AssignLatePenalties in self.course.config.Autograde.autograde_preprocessors:
-            late = AssignLatePenalties(config=self.course.config)
-            for student, notebook in sorted({place[:2] for place in self._fresh}):
-                where = {"student": student, "notebook": notebook, "assignment": self.assignment}
-                resources = {"nbgrader": where | {"db_url": url}}
-                late.preprocess(nbformat.v4.new_notebook(), resources)
+        charge(self.course, url, self.assignment, self._found)
 
     def write(self) -> None:
         """Write what `run` found: notebooks and records, and at last the gradebook.

@@ -119,12 +119,9 @@ def _handed(
     """By student; the numbers are the formgrader's, which counts those whose notebook was run."""
     found: dict[str, Handed] = {}
     for notebook in _notebooks(gradebook, assignment):
-        run = [
-            one
-            for one in gradebook.notebook_submissions(notebook, assignment)
-            if _is_run(course, assignment, one)
-        ]
-        for number, one in enumerate(run, 1):
+        found_there = gradebook.notebook_submissions(notebook, assignment)
+        run = [one for one in found_there if _is_run(course, assignment, one)]
+        for number, one in enumerate(sorted(run, key=lambda one: one.id), 1):
             name = f"Submission #{number}" if anonymous else line(one.student.id, 80)
             link = f"{address}/formgrader/submissions/{one.id}/"
             found.setdefault(one.student.id, Handed(name, link))
@@ -159,14 +156,9 @@ def _questions(
                 id,
                 given[0][1].max_score,
                 len(given),
-                tuple(_at(handed[student], id) for student in shuffled(waiting, id)),
+                tuple(handed[student] for student in shuffled(waiting, id)),
                 rubrics.get(id),
             )
-
-
-def _at(whose: Handed, id: str) -> Handed:
-    """The same, at the box where the exercise's points go."""
-    return Handed(whose.name, f"{whose.link}#{id}")
 
 
 def shuffled(students: Iterable[str], question: str) -> list[str]:

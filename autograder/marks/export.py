@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder.late_days import charge
 from autograder.marks import formats
 from autograder.marks.roster import Roster, unknown_students
 from autograder.marks.table import MISSING, Mark, marks_of
@@ -80,6 +81,14 @@ def write_marks(
     if choice.column is not None and len(names) > 1:
         raise UsageError("--column names one assignment in the other system; name one here, too")
     done = Written(remarks=list(roster.remarks))
+    if not assignments:
+        graded = {entered.name for entered in gradebook.assignments}
+        later = [name for name in names if name not in graded]
+        done.remarks += [f"{name}: was not graded yet, and is left out" for name in later]
+        names = [name for name in names if name in graded] or names
+    for name in names:
+        charge(course, gradebook.engine.url.render_as_string(False), name)
+    gradebook.db.expire_all()
     marks = {
         name: [
             mark

@@ -10,6 +10,8 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets.config import Config
 
+from autograder import late_days
+from autograder.course import Course
 from autograder.late_days import charged, days_late
 from autograder.nbgrader_plugin import configure
 
@@ -88,3 +90,18 @@ def test_an_extension_is_not_late(tmp_path):
     with Gradebook(url) as gradebook:
         gradebook.grant_extension("ps1", "ada", days=3)
     assert costs(url, free_days=1) == {"ps1": None, "ps2": 0}
+
+
+def test_points_by_hand_cost_as_much(tmp_path):
+    url = class_of_one(tmp_path, {"ps1": "03 10:00:00"})
+    course = Course(tmp_path)
+    course.config.AssignLatePenalties.plugin_class = "autograder.late_days.LateDays"
+    late_days.charge(course, url, "ps1")
+    with Gradebook(url) as gradebook:
+        assert gradebook.find_submission("ps1", "ada").late_submission_penalty == pytest.approx(2)
+        gradebook.find_grade("one", "ps1", "ps1", "ada").manual_score = 5
+        gradebook.db.commit()
+    late_days.charge(course, url, "ps1", {"ben"})
+    late_days.charge(course, url, "ps1", {"ada"})
+    with Gradebook(url) as gradebook:
+        assert gradebook.find_submission("ps1", "ada").late_submission_penalty == pytest.approx(1)

@@ -173,13 +173,13 @@ def test_only_the_exercise_that_is_named_may_change(wronged):
 
 def test_late_days_are_counted_anew(wronged):
     with (wronged.root / "nbgrader_config.py").open("a") as config:
-        config.write("c.LateSubmissionPlugin.penalty_method = 'zero'\n")
+        config.write("c.AssignLatePenalties.plugin_class = 'autograder.late_days.LateDays'\n")
     with Course(wronged.root).gradebook() as gradebook:
         gradebook.update_or_create_assignment("tiny", duedate="2026-02-01 12:00:00 UTC")
     with Regrade(Course(wronged.root), "tiny") as again:
         list(again.run())
         again.write()
-    assert again.marks["cleo"] == (5, 0)
+    assert again.marks["cleo"] == (pytest.approx(4.5), pytest.approx(5.4))  # a tenth for a day
 
 
 def test_the_command_asks_before_it_writes(wronged):
