@@ -100,6 +100,7 @@ def charge(
             for entry in gradebook.assignment_submissions(assignment)
             for one in entry.notebooks
             if (students is None or one.student.id in students)
+            and entry.duedate is not None
             and (entry.total_seconds_late > 0 or one.late_submission_penalty)
         ]
     step = AssignLatePenalties(config=course.config)

@@ -233,11 +233,13 @@ def test_of_several_assignments_each_has_its_file(graded, tmp_path):
         nbformat.write(
             nbformat.read(graded / "source" / "tiny" / "tiny.ipynb", 4), folder / "other.ipynb"
         )
-        code, said = export(graded, "--format", "canvas")
-        assert code == 1 and "other: is not in the gradebook; run `autograder grade other`" in str(
-            CliRunner().invoke(app, ["export", "--course", str(graded)]).exception
+        named = CliRunner().invoke(app, ["export", "tiny", "other", "--course", str(graded)])
+        assert "other: is not in the gradebook; run `autograder grade other`" in str(
+            named.exception
         )
         assert not (graded / "marks").exists()  # nothing is half written
+        _, said = export(graded, "--format", "moodle")
+        assert "other: was not graded yet, and is left out" in said
         with Course(graded).gradebook() as gradebook:
             gradebook.update_or_create_assignment("other")
         _, said = export(graded, "--format", "moodle")
