@@ -82,6 +82,15 @@ RosterOption = Annotated[
 JobsOption = Annotated[
     int | None, typer.Option(help="Worker processes. [default: one a core]", min=1)
 ]
+IsolationOption = Annotated[
+    Isolation | None, typer.Option(help="Where students' code runs. [default: as configured]")
+]
+TimeoutOption = Annotated[
+    int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
+]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0)
+]
 
 
 @app.command("collect")
@@ -127,22 +136,14 @@ def grade(
         Path | None, typer.Option(help="Where records go. [default: DIR/verdicts.json]")
     ] = None,
     force: Annotated[bool, typer.Option(help="Grade again what did not change.")] = False,
-    timeout: Annotated[
-        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0),
-    ] = None,
+    timeout: TimeoutOption = None,
+    seed: SeedOption = None,
     jobs: JobsOption = None,
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Of a Dask cluster that runs the submissions."),
     ] = None,
-    isolation: Annotated[
-        Isolation | None,
-        typer.Option(help="Where students' code runs. [default: as configured]"),
-    ] = None,
+    isolation: IsolationOption = None,
     gpu: Annotated[
         bool, typer.Option("--gpu", help="Let students' code see this machine's GPUs.")
     ] = False,
@@ -246,10 +247,7 @@ def regrade(
     student: StudentOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     jobs: JobsOption = None,
-    isolation: Annotated[
-        Isolation | None,
-        typer.Option(help="Where students' code runs. [default: as configured]"),
-    ] = None,
+    isolation: IsolationOption = None,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade again after a check was mended: show whose marks move and why, then write them.
@@ -294,17 +292,9 @@ def preview(
     feedback: Annotated[
         Path | None, typer.Option(help="The student's page to write. [default: none]")
     ] = None,
-    timeout: Annotated[
-        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Draw the inputs that this seed of a verdict drew.", min=0),
-    ] = None,
-    isolation: Annotated[
-        Isolation | None,
-        typer.Option(help="Where students' code runs. [default: as configured]"),
-    ] = None,
+    timeout: TimeoutOption = None,
+    seed: SeedOption = None,
+    isolation: IsolationOption = None,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade one file as in a class, and change nothing in the course's folder.
@@ -452,9 +442,7 @@ def export_marks(
 def gradescope(
     assignment: AssignmentArgument,
     out: Annotated[Path, typer.Argument(help="The archive to write.", metavar="OUT.zip")],
-    timeout: Annotated[
-        int | None, typer.Option(help="Seconds a cell may take. [default: as configured]", min=1)
-    ] = None,
+    timeout: TimeoutOption = None,
     isolation: Annotated[
         Isolation | None,
         typer.Option(
