@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.optim import Optimizer
 
-from vae_course.trainer import Batches
+from vae_course.trainer import Batches, unvalidated
 
 SettingTerms = Callable[[nn.Module, Tensor, Tensor], dict[str, Tensor]]
 
@@ -59,6 +59,7 @@ class Sweep:
         self._optimizer = optimizer(list(self._parameters.values()))
         self._batches = batches
 
+    @unvalidated()
     def epoch(self) -> list[dict[str, float]]:
         """Go through the images once; give each model's means, as `Trainer.epoch` does."""
         for model in self._models:

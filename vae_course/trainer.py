@@ -180,6 +180,20 @@ def _last_layer(part: nn.Module) -> nn.Module:
     return [layer for layer in part.modules() if layer._parameters][-1]
 
 
+@contextmanager
+def unvalidated() -> Iterator[None]:
+    """Within, distributions take their parameters as they are.
+
+    To look at each of them first waits for a GPU, and PyTorch 2.6 can not do it under `vmap`.
+    """
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
+
+
 class Trainer:
     """Trains a model, epoch by epoch.
 
@@ -229,7 +243,10 @@ class Trainer:
         names: list[str] = []
         means: list[Tensor] = []
         rows = self.batches.rows()
-        with in_bf16(self.model) if self.speed.bf16 else nullcontext(), self._unasked():
+        with (
+            in_bf16(self.model) if self.speed.bf16 else nullcontext(),
+            nullcontext() if self.speed == PLAIN else unvalidated(),
+        ):
             for chosen in rows:
                 names, found = self._step(chosen)
                 means.append(found)
@@ -238,16 +255,6 @@ class Trainer:
         weights = torch.tensor([len(chosen) for chosen in rows], dtype=torch.float64)
         whole = (weights @ table) / self.batches.num_images
         return dict(zip(names, whole.tolist(), strict=True))
-
-    @contextmanager
-    def _unasked(self) -> Iterator[None]:
-        """Distributions look at all their parameters first: on a GPU, each look waits for it."""
-        before = Distribution._validate_args
-        Distribution.set_default_validate_args(before and self.speed == PLAIN)
-        try:
-            yield
-        finally:
-            Distribution.set_default_validate_args(before)
 
     def _step(self, rows: Tensor) -> tuple[list[str], Tensor]:
         """One step: the names of its terms, and their means over the batch."""

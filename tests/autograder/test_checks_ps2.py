@@ -539,7 +539,7 @@ WRONG = [
                 "z = mu + torch.randn(mu.shape, generator=generator)",
             ),
         ),
-        "the same whatever",
+        "ignores the posterior's spread",
     ),
     (
         "model",

@@ -359,7 +359,7 @@ WRONG = [
         "encoder",
         "dropout in training mode",
         swap(ENCODER, ("h.flatten(1)", "F.dropout(h.flatten(1), 0.1, self.training)")),
-        "In training mode the encoder",
+        "in training mode than in evaluation",
     ),
     (
         "encoder",
@@ -558,7 +558,7 @@ WRONG = [
         "log_likelihood",
         "single precision only",
         swap(LOGLIK, (".sum(1)", " @ torch.ones(x[0].numel(), device=x.device)")),
-        "dtype",
+        "Your code stopped in `gaussian_log_likelihood`",
     ),
     # a draw
     ("sample", "no spread", swap(DRAW, ("torch.sqrt(var) * eps", "eps")), "does not depend"),
@@ -664,7 +664,7 @@ WRONG = [
         "kl",
         "single precision only",
         KL + "(mu**2 + var - 1 - var.log()) @ torch.full(mu.shape[-1:], 0.5, device=mu.device)",
-        "dtype",
+        "Your code stopped in `gaussian_kl_from_var`",
     ),
     ("kl", "second dimension", KL + "0.5 * (mu**2 + var - 1 - var.log()).sum(1)", "(2, 3, 5)"),
     # the model
