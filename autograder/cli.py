@@ -110,7 +110,7 @@ def collect_submissions(
     attempts, replaced submissions and what was not understood are kept in collected/, and named.
     Ends with 1 if something was not understood.
     """
-    from autograder.collection import System, collect
+    from autograder.collection.submissions import System, collect
     from autograder.course import Course, logged_to
     from autograder.notebooks import plain
 

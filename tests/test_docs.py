@@ -132,7 +132,7 @@ def settings() -> dict[str, set[str]]:
     from nbgrader.apps.nbgraderapp import NbGraderApp
     from nbgrader.exchange import default
 
-    from autograder.collection import CanvasCollector, MoodleCollector
+    from autograder.collection.plugins import CanvasCollector, MoodleCollector
     from autograder.late_days import LateDays
 
     exchange = [getattr(default, name) for name in default.__all__]
@@ -307,7 +307,7 @@ def test_a_command_that_is_gone_is_found(line):
     [
         "autograder grade ps2 --student ada --seed 5",
         "OMP_NUM_THREADS=1 .venv/bin/vae-course build --check  # exits 1 if stale",
-        "nbgrader zip_collect ps2 --collector=autograder.collection.CanvasCollector",
+        "nbgrader zip_collect ps2 --collector=autograder.collection.plugins.CanvasCollector",
         "nbgrader db student import students.csv",
         "nbgrader collect ps2 --Exchange.root=/srv --update",
         "make test",

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from nbgrader.utils import parse_utc
 from typer.testing import CliRunner
 
-from autograder import collection
 from autograder.cli import app
-from autograder.collection import System, collect
+from autograder.collection import zips
+from autograder.collection.submissions import System, collect
 from autograder.course import Course
 from autograder.marks.roster import Person, Roster, name_key
 from vae_course.errors import UsageError
@@ -285,7 +285,7 @@ def test_a_zip_that_means_harm_writes_nothing_outside(course, tmp_path):
 
 
 def test_a_zip_that_grows_or_is_broken_is_named_and_the_next_is_read(course, tmp_path, monkeypatch):
-    monkeypatch.setattr(collection, "MAX_FILE_MB", 1)
+    monkeypatch.setattr(zips, "MAX_FILE_MB", 1)
     zipped(tmp_path / "huge.zip", {"lovelaceada_101_1_tiny.ipynb": b"\0" * 2**21})
     whole = zipped(tmp_path / "whole.zip", {"müller_102_1_tiny.ipynb": answers(course, "b")})
     cut = tmp_path / "cut.zip"
@@ -302,10 +302,10 @@ def test_a_zip_that_grows_or_is_broken_is_named_and_the_next_is_read(course, tmp
     assert "cannot be read as a zip" in told["cut.zip"]
     assert "is broken" in told["torn.zip"]
     assert "cannot be read as a zip" in told["none.zip"]
-    monkeypatch.setattr(collection, "MAX_ZIP_MB", 0)
+    monkeypatch.setattr(zips, "MAX_ZIP_MB", 0)
     (line,) = run(course, whole).not_understood
     assert "the zip unpacks to more than 0 MB" in line
-    monkeypatch.setattr(collection, "MAX_MEMBERS", 0)
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 0)
     (line,) = run(course, whole).not_understood
     assert "it holds more than 0 files" in line
 
@@ -334,7 +334,7 @@ def test_nbgrader_collects_with_the_same_plugin(course, tmp_path):
     archive.mkdir(parents=True)
     zipped(archive / "c.zip", {"lovelaceada_101_5001_tiny-1.ipynb": answers(course, "ada's")})
     command = [sys.executable, "-m", "nbgrader", "zip_collect", "tiny"]
-    command += ["--collector=autograder.collection.CanvasCollector"]
+    command += ["--collector=autograder.collection.plugins.CanvasCollector"]
     done = subprocess.run(command, cwd=course.root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert submitted(course) == {"ada": "ada's"}

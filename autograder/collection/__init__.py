@@ -1,0 +1,1 @@
+"""Submissions in: from what universities' systems hand out into submitted/."""
