@@ -61,6 +61,7 @@ def test_the_handbook_lists_three_files():
     ]
 
 
+@pytest.mark.long
 def test_a_sixth_assignment_builds_releases_and_grades(course):
     built = command(course, "vae-course", "build", "ps6")
     assert built.returncode == 0, built.stderr

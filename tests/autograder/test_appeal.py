@@ -48,6 +48,7 @@ def test_a_seed_brings_a_verdict_back_bit_for_bit(tmp_path):
     assert [part["verdict"] for part in other["exercises"]] == list(verdicts.values())
 
 
+@pytest.mark.long
 def test_what_a_person_decided_outlives_another_run(tmp_path):
     def made(text: str) -> nbformat.NotebookNode:
         return notebook(answer("double_answer", text), checks("double", 2, "assert double(2) == 4"))

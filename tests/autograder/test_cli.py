@@ -87,6 +87,7 @@ def test_help_comes_at_once_and_needs_no_nbgrader():
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(run, tiny_course):
     endless = "while True:\n    pass"
     tiny_course.hand_in("ada", tiny_course.solved())

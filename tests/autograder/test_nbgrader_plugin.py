@@ -277,6 +277,7 @@ def run(root: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_nbgrader_s_own_commands_do_the_same(graded, make_tiny_course):
     """From source to feedback with nothing but nbgrader and the course's nbgrader_config.py."""
     tiny = make_tiny_course()
@@ -297,6 +298,7 @@ def test_nbgrader_s_own_commands_do_the_same(graded, make_tiny_course):
         assert 'class="fb fb-block' in page.read_text()
 
 
+@pytest.mark.long
 def test_stock_nbgrader_gives_the_same_scores(graded, make_tiny_course):
     """All of nbgrader's own preprocessors, on all that they can grade."""
     tiny = make_tiny_course()

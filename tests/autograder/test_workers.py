@@ -51,6 +51,7 @@ def scores(course: Path, workers: Workers | None = None, **chosen) -> dict[str, 
     return {entry["student"]: entry["score"] for entry in grading.run()}
 
 
+@pytest.mark.long
 def test_workers_one_process_and_a_kernel_agree(course):
     assert scores(course, Workers(2)) == SCORES
     by_workers = gradebook(course)
@@ -59,6 +60,7 @@ def test_workers_one_process_and_a_kernel_agree(course):
     assert scores(course, isolation="process") == SCORES and gradebook(course) == by_workers
 
 
+@pytest.mark.long
 def test_what_workers_ran_is_not_run_again(course, monkeypatch):
     def never(job: Job) -> dict[str, Ran]:
         raise AssertionError("run a second time")
@@ -72,6 +74,7 @@ def test_any_executor_will_do(course):
         assert scores(course, Workers(1, executor)) == SCORES
 
 
+@pytest.mark.long
 def test_a_cluster_will_do(course):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as workers:

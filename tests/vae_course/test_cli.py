@@ -129,6 +129,7 @@ def run_in(cwd: Path, *arguments: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.long
 def test_train_stopped_by_ctrl_c_and_resumed_is_one_run(tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     whole.mkdir()

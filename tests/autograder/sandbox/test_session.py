@@ -711,6 +711,7 @@ def _sandboxes() -> list[int]:
     ]
 
 
+@pytest.mark.long
 def test_a_warm_parent_that_is_silent_is_replaced(warm: WarmParent, monkeypatch):
     monkeypatch.setattr("autograder.sandbox.outside.FORK_SECONDS", 1)
     with warm.session() as session:

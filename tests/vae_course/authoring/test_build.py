@@ -50,6 +50,7 @@ def built_elsewhere(folder: Path, **environment: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.long
 def test_the_real_notebooks_have_the_same_bytes_in_another_process_place_and_time_zone(tmp_path):
     one = built_elsewhere(ROOT, PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C")
     other = built_elsewhere(tmp_path, PYTHONHASHSEED="2", TZ="Asia/Tokyo", LC_ALL="C.UTF-8")

@@ -44,7 +44,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("noisy", [False, True])
-@pytest.mark.parametrize("size", [(900, 300), (300, 900), (200, 40)])
+@pytest.mark.parametrize("size", [(900, 300), (200, 500), (200, 40)])
 def test_a_picture_becomes_small_and_keeps_its_shape(size, noisy):
     small = shrink(png(size, noisy), ALT, "caption")
     image = opened(small)
