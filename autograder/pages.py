@@ -26,6 +26,9 @@ SEEN_AS = {
 
 STYLE = Path(__file__).with_name("feedback.css")
 
+NARROW_TOO = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+"""By which a phone lays a page out in its own width, not in a desktop's."""
+
 
 def text(message: str) -> str:
     """A message as HTML: escaped, with `code` set as code and lines kept."""
@@ -85,7 +88,8 @@ def summary(assignment: str, rows: Sequence[tuple[str, Verdict]]) -> str:
     total = sum(verdict["score"] for _, verdict in rows)
     most = sum(verdict["max_score"] for _, verdict in rows)
     return (
-        f"<style>\n{STYLE.read_text()}</style>\n\n"
+        # nbgrader's template has a head without it, and browsers look for it here, too.
+        f"{NARROW_TOO}<style>\n{STYLE.read_text()}</style>\n\n"
         f'<div class="fb tex2jax_ignore"><h1>Feedback on {escape(assignment)}</h1>'
         '<table class="fb-summary"><thead><tr><th scope="col">Exercise</th>'
         '<th scope="col">Outcome</th><th scope="col" class="fb-points">Points</th></tr></thead>'
@@ -113,8 +117,7 @@ def unreadable_page(assignment: str, message: str) -> str:
     """A page for a submission that is no notebook."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(assignment)}</title><style>\n{STYLE.read_text()}</style></head>"
+        f"{NARROW_TOO}<title>{escape(assignment)}</title><style>\n{STYLE.read_text()}</style></head>"
         '<body class="fb" style="max-width: 52em; margin: 2em auto; padding: 0 1em">'
         f"<h1>Feedback on {escape(assignment)}</h1>"
         '<div class="fb-block fb-bad"><div class="fb-head"><span><span class="fb-sign">!</span> '

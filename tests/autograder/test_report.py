@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell
 from rich.console import Console
 
 from autograder import record, report
@@ -128,3 +129,21 @@ def test_feedback_does_not_need_the_records(tiny_course):
     assert json.loads((tiny_course.root / "elsewhere.json").read_text())[0]["score"] == 9
     assert not (tiny_course.root / "verdicts.json").exists()
     assert len(list(report.write_feedback(course, "tiny", None))) == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_page_fits_a_screen_and_a_phone(browser, tiny_course, width):
+    answers = tiny_course.solved()
+    answers.cells.append(new_code_cell(f"print('{'x' * 3000}')"))
+    answers.cells.append(new_markdown_cell("| wide " * 40 + "|\n" + "|---" * 40 + "|\n"))
+    tiny_course.hand_in("ada", answers)
+    course = Course(tiny_course.root)
+    list(Grading(course, "tiny").run())
+    (page,) = report.write_feedback(course, "tiny", None)
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(page.as_uri())
+    over = """const page = document.documentElement;
+        return [window.innerWidth, page.scrollWidth - page.clientWidth]"""
+    assert browser.execute_script(over) == [width, 0]
