@@ -228,10 +228,14 @@ def compared(
         tuple(works),
         tuple(np.sort(scores)[::-1].tolist()),
         scale.apart if scale else None,
-        tuple(sorted(shown_pairs, key=lambda one: one.rank)),
+        tuple(sorted(filter(_share_something, shown_pairs), key=lambda one: one.rank)),
         has_verdicts=bool(records),
         **more,
     )
+
+
+def _share_something(pair: Pair) -> bool:
+    return bool(pair.score or pair.wording or pair.mistakes)
 
 
 def _counted(works: Sequence[Work]) -> dict[int, int]:

@@ -232,6 +232,7 @@ def page(comparison: Comparison) -> str:
         length=LENGTH,
         common=compare.COMMON,
         rare=compare.RARE,
+        shown=compare.SHOWN,
         chart=charts,
     )
 
