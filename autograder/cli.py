@@ -205,6 +205,49 @@ def feedback(
         print(plain(page))
 
 
+@app.command("return")
+def return_pages(
+    assignment: AssignmentArgument,
+    archive: Annotated[Path, typer.Argument(help="In which the submissions came.", metavar="ZIP")],
+    origin: Annotated[Lms, typer.Option("--from", help="Who handed the zip out.")],
+    roster: RosterOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The zip to write. [default: DIR/marks/ASSIGNMENT-feedback.zip]"),
+    ] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Put feedback pages into a zip that Canvas or Moodle hands back to students.
+
+    Write the pages first, with `autograder feedback`. Ends with 1 if somebody who handed in gets
+    none.
+    """
+    from autograder.collection.handback import handback, write_zip
+    from autograder.collection.submissions import System
+    from autograder.course import Course
+    from autograder.marks.export import MARKS_FOLDER
+    from autograder.notebooks import plain
+
+    folder = Course(course)
+    found = handback(folder, assignment, archive, System(origin.value), roster)
+    if not found.pages:
+        raise UsageError(
+            f"{assignment}: there is no page for anybody of {archive.name}; run "
+            f"`autograder feedback {assignment}` first"
+        )
+    path = out or folder.root / MARKS_FOLDER / f"{assignment}-feedback.zip"
+    write_zip(found, path)
+    print(plain(f"{path}: pages of {len(found.pages)} students"))
+    if found.without:
+        print(plain(f"No page for: {', '.join(found.without)}", MANY_NAMES))
+    if found.not_understood:
+        print("\nNot understood:")
+        for line in found.not_understood:
+            print(f"  {line}")
+    if found.without or found.not_understood:
+        raise typer.Exit(1)
+
+
 @app.command()
 def queue(
     assignment: AssignmentArgument,

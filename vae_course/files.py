@@ -2,7 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from vae_course.errors import CourseError
 
@@ -17,25 +20,36 @@ def write_atomically(path: Path | str, content: bytes | str) -> None:
     Raises:
         CourseError: the folder cannot be written to. The old file, if any, is untouched.
     """
-    path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    with replacing(Path(path)) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` once all of it is written, as `write_atomically` does.
+
+    Raises:
+        CourseError: the folder cannot be written to. The old file, if any, is untouched.
+    """
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, path)
+        beside = None
     except OSError as error:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
         raise CourseError(
             f"{path}: cannot be written ({error.strerror or error}); "
             "check that the folder exists, is yours to write, and has room"
         ) from error
+    finally:
+        if beside is not None and os.path.exists(beside):
+            os.unlink(beside)
 
 
 def _umask() -> int:

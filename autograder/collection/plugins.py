@@ -103,15 +103,12 @@ class Collector(FileNameCollectorPlugin):
         Raises:
             NotUnderstoodError: nobody's, or none.
         """
-        named = re.match(self.named_regexp, str(path))
-        if named is None:
-            raise NotUnderstoodError(f"its name is none that {self.system} makes")
+        parts = self.named(str(path)).groupdict()
         if path.suffix not in self.valid_ext:
             raise NotUnderstoodError(
                 f"is no notebook: its name does not end in {self.valid_ext[0]}"
             )
-        parts = named.groupdict()
-        person = self._person(parts)
+        person = self.whose(parts)
         notebook = which_notebook(path, self._assignment, self._released)
         tries = re.search(r"[-( ](\d+)\)?$", Path(parts["file_id"]).stem)
         order = (
@@ -122,7 +119,27 @@ class Collector(FileNameCollectorPlugin):
         )
         return Found(path, person, notebook, bool(parts.get("late")), order)
 
-    def _person(self, parts: Mapping[str, str]) -> Person:
+    def named(self, path: str) -> re.Match[str]:
+        """What the system wrote into a file's name: `name`, `student_id`, `file_id` and more.
+
+        Raises:
+            NotUnderstoodError: its name is another.
+        """
+        found = re.match(self.named_regexp, path)
+        if found is None:
+            raise NotUnderstoodError(f"its name is none that {self.system} makes")
+        return found
+
+    def back_to(self, named: re.Match[str]) -> str:
+        """How a name must begin by which the system gives a page to the student of a file."""
+        return named[0][named.start("name") : named.start("file_id")]
+
+    def whose(self, parts: Mapping[str, str]) -> Person:
+        """Who a file's name says that it is of.
+
+        Raises:
+            NotUnderstoodError: nobody, or more than one.
+        """
         if person := self.people.known_as(self.known_by, parts["student_id"]):
             return person
         # A number that another line has is another person's, so a name must not overrule it.
@@ -156,6 +173,9 @@ class MoodleCollector(Collector):
 
     system, known_by = "Moodle", "participant"
     named_regexp = Unicode(MOODLE_NAMES, help="See nbgrader.").tag(config=True)
+
+    def back_to(self, named: re.Match[str]) -> str:
+        return "{name}_{student_id}_assignfeedback_file/".format(**named.groupdict())
 
 
 def released_ids(course: Course) -> dict[tuple[str, str], frozenset[str]]:

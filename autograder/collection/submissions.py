@@ -75,7 +75,8 @@ def collect(
         UsageError: no such assignment, file or roster.
         CourseError: something cannot be read or written.
     """
-    _check(course, assignment, archives)
+    chosen_assignments(course, [assignment])
+    check_there(*archives)
     outcome = Outcome(course.root / COLLECTED_FOLDER / assignment)
     with tempfile.TemporaryDirectory(dir=_made(outcome.kept), prefix=".unpacked-") as scratch:
         app = _zip_collect(course, assignment, Path(scratch), system, roster)
@@ -103,8 +104,8 @@ def collect(
     return outcome
 
 
-def _check(course: Course, assignment: str, archives: Sequence[Path]) -> None:
-    chosen_assignments(course, [assignment])
+def check_there(*archives: Path) -> None:
+    """Raises a UsageError if there is no such file."""
     for archive in archives:
         if not archive.exists():
             raise UsageError(f"{archive}: no such file; name the zip that the system handed out")
@@ -125,9 +126,22 @@ def _zip_collect(
     course: Course, assignment: str, scratch: Path, system: System, roster: Path | None
 ) -> ZipCollectApp:
     """nbgrader's zip_collect, ready to collect what lies in its folder of extracted files."""
+    app = zip_collect(course, assignment, system, roster)
+    app.downloaded_directory = str(scratch.relative_to(course.root))
+    Path(app._format_collect_path(app.extracted_directory)).mkdir(parents=True)
+    return app
+
+
+def zip_collect(
+    course: Course, assignment: str, system: System, roster: Path | None
+) -> ZipCollectApp:
+    """nbgrader's zip_collect with the collector of a system, `collector_plugin_inst`.
+
+    Raises:
+        UsageError: no roster says whose the files are.
+    """
     app = ZipCollectApp(config=copy.deepcopy(course.config), log=LOG)
     app.coursedir = CourseDirectory(parent=app, root=str(course.root), assignment_id=assignment)
-    app.downloaded_directory = str(scratch.relative_to(course.root))
     collector = app.collector_plugin = COLLECTORS[system]
     app.extractor_plugin = ExtractorPlugin
     if roster is not None:
@@ -135,7 +149,6 @@ def _zip_collect(
     # Whoever set a regular expression for nbgrader's own collector did not mean these.
     app.config[collector.__name__].named_regexp = collector.named_regexp.default_value
     app.init_plugins()
-    Path(app._format_collect_path(app.extracted_directory)).mkdir(parents=True)
     return app
 
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from autograder.collection.outcome import NOT_UNDERSTOOD, Outcome, flat
 from autograder.intake import plain_files
 from autograder.notebooks import plain
+from vae_course.errors import CourseError
 
 MAX_MEMBERS = 20_000
 MAX_FILE_MB = 128
@@ -27,6 +28,25 @@ RUBBISH = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")
 
 class UnreadableError(Exception):
     """A file in a zip can not be unpacked; the message says why."""
+
+
+def names_in(archive: Path) -> list[str]:
+    """The names of an archive's files, or of a folder into which it was unpacked.
+
+    Raises:
+        CourseError: it cannot be read.
+    """
+    if archive.is_dir():
+        names = [written for written, _ in plain_files(archive)]
+    else:
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                names = [_name_of(one)[0] for one in opened.infolist() if not one.is_dir()]
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise CourseError(
+                f"{archive}: cannot be read as a zip ({error}); download it again"
+            ) from error
+    return [name for name in names if not RUBBISH.search(name) and not _leads_out(name)]
 
 
 def unpack(archive: Path, folder: Path, outcome: Outcome) -> None:
