@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from autograder.collection import System
 from vae_course.errors import CourseError, UsageError, run_command
 
 # nbgrader takes two seconds to import, so each command imports it when it has to.
@@ -47,13 +48,6 @@ class MarksFormat(StrEnum):
     """Who reads marks that are exported."""
 
     csv = "csv"
-    canvas = "canvas"
-    moodle = "moodle"
-
-
-class Lms(StrEnum):
-    """A system in which students hand in."""
-
     canvas = "canvas"
     moodle = "moodle"
 
@@ -97,7 +91,7 @@ SeedOption = Annotated[
 def collect_submissions(
     assignment: AssignmentArgument,
     archives: Annotated[list[Path], typer.Argument(help="As they were downloaded.", metavar="ZIP")],
-    origin: Annotated[Lms, typer.Option("--from", help="Who handed the zips out.")],
+    origin: Annotated[System, typer.Option("--from", help="Who handed the zips out.")],
     roster: RosterOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace submissions, newer ones too.")
@@ -110,13 +104,13 @@ def collect_submissions(
     attempts, replaced submissions and what was not understood are kept in collected/, and named.
     Ends with 1 if something was not understood.
     """
-    from autograder.collection.submissions import System, collect
+    from autograder.collection.submissions import collect
     from autograder.course import Course, logged_to
     from autograder.notebooks import plain
 
     folder = Course(course)
     with logged_to(folder.log_file(assignment)):
-        outcome = collect(folder, assignment, archives, System(origin.value), roster, force)
+        outcome = collect(folder, assignment, archives, origin, roster, force)
     for line in (*outcome.taken, *outcome.attempts, *outcome.remarks):
         print(plain(line))
     if outcome.absent:
@@ -209,7 +203,7 @@ def feedback(
 def return_pages(
     assignment: AssignmentArgument,
     archive: Annotated[Path, typer.Argument(help="In which the submissions came.", metavar="ZIP")],
-    origin: Annotated[Lms, typer.Option("--from", help="Who handed the zip out.")],
+    origin: Annotated[System, typer.Option("--from", help="Who handed the zip out.")],
     roster: RosterOption = None,
     out: Annotated[
         Path | None,
@@ -223,13 +217,12 @@ def return_pages(
     none.
     """
     from autograder.collection.handback import handback, write_zip
-    from autograder.collection.submissions import System
     from autograder.course import Course
     from autograder.marks.export import MARKS_FOLDER
     from autograder.notebooks import plain
 
     folder = Course(course)
-    found = handback(folder, assignment, archive, System(origin.value), roster)
+    found = handback(folder, assignment, archive, origin, roster)
     if not found.pages:
         raise UsageError(
             f"{assignment}: there is no page for anybody of {archive.name}; run "

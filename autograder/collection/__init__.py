@@ -1,1 +1,10 @@
-"""Submissions in: from what universities' systems hand out into submitted/."""
+"""Submissions in, and pages back: from and for the zips of universities' systems."""
+
+from enum import StrEnum
+
+
+class System(StrEnum):
+    """In which students hand in."""
+
+    canvas = "canvas"
+    moodle = "moodle"

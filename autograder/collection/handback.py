@@ -10,8 +10,9 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from autograder.collection import System
 from autograder.collection.plugins import Collector, NotUnderstoodError
-from autograder.collection.submissions import System, check_there, zip_collect
+from autograder.collection.submissions import check_there, zip_collect
 from autograder.collection.zips import names_in
 from autograder.course import Course
 from autograder.intake import is_plain_file

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
 
 from nbgrader.apps.zipcollectapp import ZipCollectApp
@@ -20,6 +19,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins.zipcollect import ExtractorPlugin
 from nbgrader.utils import parse_utc
 
+from autograder.collection import System
 from autograder.collection.outcome import (
     COLLECTED_FOLDER,
     NOT_UNDERSTOOD,
@@ -41,14 +41,6 @@ from autograder.course import LOG, Course
 from autograder.intake import is_plain_file
 from autograder.marks.export import chosen_assignments
 from vae_course.errors import CourseError, UsageError
-
-
-class System(StrEnum):
-    """Where a zip is from."""
-
-    canvas = "canvas"
-    moodle = "moodle"
-
 
 COLLECTORS = {System.canvas: CanvasCollector, System.moodle: MoodleCollector}
 

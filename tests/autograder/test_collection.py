@@ -19,8 +19,8 @@ from nbgrader.utils import parse_utc
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.collection import zips
-from autograder.collection.submissions import System, collect
+from autograder.collection import System, zips
+from autograder.collection.submissions import collect
 from autograder.course import Course
 from autograder.marks.roster import Person, Roster, name_key
 from vae_course.errors import UsageError

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autograder import cli
+from autograder.collection import System
 from autograder.collection.handback import handback, write_zip
-from autograder.collection.submissions import System
 from autograder.course import Course
 from vae_course.errors import CourseError, UsageError
 
