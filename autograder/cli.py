@@ -98,7 +98,7 @@ def collect_submissions(
     ] = False,
     course: CourseOption = Path("."),
 ) -> None:
-    """Put the submissions that Canvas or Moodle hands out as a zip into submitted/.
+    """Put a zip of Canvas's or Moodle's into submitted/.
 
     Who a file is of says the roster; what it is of, the notebook. Nothing is lost: earlier
     attempts, replaced submissions and what was not understood are kept in collected/, and named.
@@ -143,10 +143,10 @@ def grade(
     ] = False,
     course: CourseOption = Path("."),
 ) -> None:
-    """Grade what is in submitted/, and record it in gradebook.db and verdicts.json.
+    """Grade what is in submitted/.
 
-    Ends with 0 if every file got a verdict, 1 if one could not be graded, 2 if the command was
-    wrong.
+    Points go into gradebook.db, messages into verdicts.json. Ends with 0 if every file got a
+    verdict, 1 if one could not be graded, 2 if the command was wrong.
     """
     from autograder import record, report
     from autograder.course import Course, logged_to
@@ -187,7 +187,7 @@ def feedback(
     student: StudentOption = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Write a page for each student: score and message of each exercise, no hidden test."""
+    """Write each student's page: points, messages, no hidden test."""
     from autograder import report
     from autograder.course import Course, logged_to
     from autograder.notebooks import plain
@@ -211,7 +211,7 @@ def return_pages(
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Put feedback pages into a zip that Canvas or Moodle hands back to students.
+    """Put feedback pages into a zip for Canvas or Moodle.
 
     Write the pages first, with `autograder feedback`. Ends with 1 if somebody who handed in gets
     none.
@@ -257,8 +257,9 @@ def queue(
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """List what waits for a person, on a page with marking schemes and links into the formgrader.
+    """List what waits for a person.
 
+    The page has marking schemes, and links into the formgrader.
     Answers to read come question by question, then what ran out of time, was tampered with, or
     could not be graded.
     """
@@ -286,8 +287,9 @@ def regrade(
     isolation: IsolationOption = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Grade again after a check was mended: show whose marks move and why, then write them.
+    """Grade again after a check was mended.
 
+    Shows whose marks move and why, then writes them.
     Each submission is judged on the inputs that it was judged on before. Marks and comments that a
     person gave stay. Without a terminal to ask at, and without --yes, nothing is written.
     """
@@ -333,7 +335,7 @@ def preview(
     isolation: IsolationOption = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Grade one file as in a class, and change nothing in the course's folder.
+    """Grade one file as in a class; nothing is recorded.
 
     Ends with 0 if it got a verdict, 1 if it could not be graded, 2 if the command was wrong.
     """
@@ -379,7 +381,7 @@ def class_report(
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Write a page on the class: scores, exercises, common mistakes, and what needs a person."""
+    """Write a page on the class: scores, exercises, common mistakes."""
     from autograder.class_report import write
     from autograder.course import Course
     from autograder.notebooks import plain
@@ -396,7 +398,7 @@ def similar(
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Write a page on which submissions run alike, pair by pair, for a person to read.
+    """Write a page on submissions that run alike, pair by pair.
 
     It compares each student's own code with everybody's, and proves nothing. Graded before, it
     tells which known mistakes two have in common.
@@ -447,7 +449,7 @@ def export_marks(
     ] = False,
     course: CourseOption = Path("."),
 ) -> None:
-    """Write marks for people (csv), or for the gradebook of Canvas or Moodle to import.
+    """Write marks for people (csv), Canvas or Moodle.
 
     They are gradebook.db's, less what lateness costs. Who did not hand in gets nothing, not 0.
     Ends with 1 if a mark of who did is not in the file, and names each: because a person has to
@@ -488,7 +490,7 @@ def gradescope(
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Make the archive by which Gradescope grades an assignment; no submission is in it."""
+    """Make the archive by which Gradescope grades an assignment."""
     from autograder.course import Course
     from autograder.gradescope.archive import archive, steps
     from autograder.gradescope.harness import settings_of
@@ -509,7 +511,7 @@ def demo(
         Path | None, typer.Option(help="A new folder for it. [default: a temporary one]")
     ] = None,
 ) -> None:
-    """Build both assignments, grade a class of ten, and check that the scores are right."""
+    """Grade a class of ten in a scratch course; check its scores."""
     from autograder.demo import run
 
     if not run(Console(), course):
@@ -518,7 +520,7 @@ def demo(
 
 @app.command()
 def doctor() -> None:
-    """Say where students' code would run on this machine, and try it."""
+    """Say where students' code would run here, and try it."""
     from autograder.sandbox import outside
 
     if reason := outside.problem():
@@ -546,7 +548,7 @@ def selftest(
         Path | None, typer.Option(help="A folder of answers by others, told beside the first.")
     ] = None,
 ) -> None:
-    """Prove the grader: known mistakes named, right answers accepted, mutants caught.
+    """Prove the grader by known mistakes, right answers and mutants.
 
     Ends with 1 if anything was missed, misnamed or refused; the second bank only shows rates.
     """
@@ -597,8 +599,9 @@ def calibrate(
         bool, typer.Option("--check", help="Only compare the page's thresholds with the checks'.")
     ] = False,
 ) -> None:
-    """Train right answers and known mistakes, and write how clear of each threshold they keep.
+    """Measure how clear of their thresholds checks of training keep.
 
+    Trains right answers and known mistakes with many seeds.
     Ends with 1 if a right answer failed. That mistakes lose points is for the self-test to show.
     """
     from rich.progress import track
