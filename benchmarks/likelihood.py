@@ -27,6 +27,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -157,7 +158,8 @@ def measured(
     x = images.flatten(1).to(device)
     negative_elbo = bernoulli_terms(model, x, generator)["loss"].mean().item()
     chunk = 200_000 if device == "cuda" else 2_000
-    log_p = log_marginal(model, x, num_samples, chunk, generator)
+    parts = tqdm(x.split(500), desc=f"log p(x), {name}", unit=" x 500 images")
+    log_p = torch.cat([log_marginal(model, one, num_samples, chunk, generator) for one in parts])
     figures = {f"{name}_negative_elbo": negative_elbo}
     for count in (5, 50):
         weights = log_importance_weights(model, x[:1000], count, generator)

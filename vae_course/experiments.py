@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from IPython.display import Image
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from vae_course.bernoulli_vae import BernoulliVAE, log_marginal
 from vae_course.data import ImageData
@@ -249,7 +250,7 @@ class Experiment:
         device = next(self.model.parameters()).device
         generator = torch.Generator(device).manual_seed(self.settings.seed)
         total = 0.0
-        for x, _ in self.held_out:
+        for x, _ in tqdm(self.held_out, desc="log p(x)", unit="batch"):
             log_p = log_marginal(self.model, x, num_samples, generator=generator)
             total += log_p.sum().item()
         return total / self.held_out.num_images
