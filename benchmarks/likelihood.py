@@ -153,7 +153,10 @@ def trained(
 def measured(
     name: str, model: BernoulliVAE, images: Tensor, num_samples: int, device: str
 ) -> dict[str, float]:
-    """-ELBO and NLL of the test images, and the bounds between them, on a thousand of them."""
+    """-ELBO and NLL of the test images, and the bounds between them, on a thousand of them.
+
+    Every tenth image, for in the file the digits lie one kind after another.
+    """
     generator = torch.Generator(device).manual_seed(0)
     x = images.flatten(1).to(device)
     negative_elbo = bernoulli_terms(model, x, generator)["loss"].mean().item()
@@ -162,9 +165,9 @@ def measured(
     log_p = torch.cat([log_marginal(model, one, num_samples, chunk, generator) for one in parts])
     figures = {f"{name}_negative_elbo": negative_elbo}
     for count in (5, 50):
-        weights = log_importance_weights(model, x[:1000], count, generator)
+        weights = log_importance_weights(model, x[::10], count, generator)
         figures[f"{name}_iwae_{count}"] = -importance_weighted_bound(weights).mean().item()
-    figures[f"{name}_first_1000_nll"] = -log_p[:1000].mean().item()
+    figures[f"{name}_every_tenth_nll"] = -log_p[::10].mean().item()
     figures[f"{name}_nll"] = -log_p.mean().item()
     figures[f"{name}_published"] = PUBLISHED[name]
     return figures
