@@ -67,6 +67,7 @@ def formgrader(root: Path, home: Path) -> Iterator[str]:
             server.wait()
 
 
+@pytest.mark.long
 def test_the_class_is_shown_and_an_answer_can_be_scored(tiny_course, browser, tmp_path):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -200,6 +201,7 @@ def test_nothing_that_a_student_wrote_runs_there_and_all_can_be_read(
 
 
 @pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+@pytest.mark.long
 def test_the_autograde_button_grades_in_the_sandbox(tiny_course, browser, tmp_path):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait

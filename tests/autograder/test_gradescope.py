@@ -249,6 +249,7 @@ def test_the_scripts_are_sound_and_this_environment_is_what_they_install(made, t
 
 
 @SANDBOX
+@pytest.mark.long
 def test_a_submission_gets_the_scores_that_grading_gives(made, tmp_path):
     folder = made.parent
     text = nbformat.writes(answered(released(folder), **HALF))

@@ -293,6 +293,7 @@ def in_ipython(answer: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_in_ipython_the_verdict_is_displayed_beside_the_message():
     seen = in_ipython(
         "def gaussian_kl(mu, log_var):\n    global leak\n    leak = 1\n    display('me')\n"

@@ -182,6 +182,7 @@ def test_late_days_are_counted_anew(wronged):
     assert again.marks["cleo"] == (pytest.approx(4.5), pytest.approx(5.4))  # a tenth for a day
 
 
+@pytest.mark.long
 def test_the_command_asks_before_it_writes(wronged):
     before = scores(wronged.root)
     shown = run(wronged.root)

@@ -86,6 +86,7 @@ def test_a_cluster_that_is_not_there_is_named():
         cluster("tcp://127.0.0.1:9")
 
 
+@pytest.mark.long
 def test_dead_workers_cost_nobody_anything(course):
     with_deaths, killed = {}, 0
     for entry in Grading(Course(course), "plain", workers=Workers(2)).run():

@@ -600,6 +600,7 @@ def survives_being_killed(path, save):
     assert equal_states(restored.state_dict(), model.state_dict())
 
 
+@pytest.mark.long
 def test_a_kill_during_saving_leaves_the_old_file(tmp_path):
     ours = """
     save_checkpoint({path!r}, model, torch.optim.Adam(model.parameters()), 6, {{}})
