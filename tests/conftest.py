@@ -206,6 +206,26 @@ def browser(tmp_path: Path) -> Iterator:
     driven.quit()
 
 
+@pytest.fixture(params=[1200, 390], ids=["screen", "phone"])
+def fits(browser, request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Opens a page on a screen, and on a phone, and asserts that nothing is wider than that."""
+
+    def check(page: Path) -> None:
+        width = request.param
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.get(page.as_uri())
+        for is_open in ("one.open", "true"):  # no table makes the page wider once it is shown
+            browser.execute_script(
+                f"document.querySelectorAll('details').forEach(one => one.open = {is_open})"
+            )
+            seen = browser.execute_script("""const page = document.documentElement;
+                return [window.innerWidth, page.scrollWidth - page.clientWidth]""")
+            assert seen == [width, 0]
+
+    return check
+
+
 @pytest.fixture(scope="session")
 def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course in which nbgrader has released the assignment."""

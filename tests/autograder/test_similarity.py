@@ -562,17 +562,10 @@ def test_three_hundred_are_compared_in_a_minute():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("width", [1200, 390])
-def test_the_page_fits_a_screen_and_a_phone(browser, tmp_path, forty, width):
+def test_the_page_fits_a_screen_and_a_phone(browser, fits, tmp_path, forty):
     written = tmp_path / "page.html"
     written.write_text(similarity_page.page(forty))
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.get(written.as_uri())
-    browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
-    over = """const page = document.documentElement;
-        return [window.innerWidth, page.scrollWidth - page.clientWidth]"""
-    assert browser.execute_script(over) == [width, 0]
+    fits(written)
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
 
 
