@@ -259,9 +259,8 @@ def queue(
 ) -> None:
     """List what waits for a person.
 
-    The page has marking schemes, and links into the formgrader.
-    Answers to read come question by question, then what ran out of time, was tampered with, or
-    could not be graded.
+    The page has marking schemes, and links into the formgrader. Answers to read come question by
+    question, then what ran out of time, was tampered with, or could not be graded.
     """
     from autograder import waiting
     from autograder.course import Course
@@ -289,9 +288,9 @@ def regrade(
 ) -> None:
     """Grade again after a check was mended.
 
-    Shows whose marks move and why, then writes them.
-    Each submission is judged on the inputs that it was judged on before. Marks and comments that a
-    person gave stay. Without a terminal to ask at, and without --yes, nothing is written.
+    Shows whose marks move and why, then writes them. Each submission is judged on the inputs that
+    it was judged on before. Marks and comments that a person gave stay. Without a terminal to ask
+    at, and without --yes, nothing is written.
     """
     from autograder import report
     from autograder.course import Course, logged_to
@@ -601,8 +600,8 @@ def calibrate(
 ) -> None:
     """Measure how clear of their thresholds checks of training keep.
 
-    Trains right answers and known mistakes with many seeds.
-    Ends with 1 if a right answer failed. That mistakes lose points is for the self-test to show.
+    Trains right answers and known mistakes with many seeds. Ends with 1 if a right answer failed.
+    That mistakes lose points is for the self-test to show.
     """
     from rich.progress import track
 

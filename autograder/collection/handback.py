@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from autograder.collection import System
-from autograder.collection.plugins import Collector, NotUnderstoodError
-from autograder.collection.submissions import check_there, zip_collect
-from autograder.collection.zips import names_in
+from autograder.collection.plugins import Collector, NotUnderstoodError, zip_collect
+from autograder.collection.zips import check_there, names_in
 from autograder.course import Course
 from autograder.intake import is_plain_file
 from autograder.marks.export import chosen_assignments

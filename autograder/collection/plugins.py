@@ -3,6 +3,7 @@
 The roster is asked who a name is, and the notebook which assignment it is of.
 """
 
+import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
+from nbgrader.apps.zipcollectapp import ZipCollectApp
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.plugins.zipcollect import ExtractorPlugin, FileNameCollectorPlugin
 from nbgrader.utils import parse_utc
 from traitlets import Unicode
 
-from autograder.course import Course
+from autograder.collection import System
+from autograder.course import LOG, Course
 from autograder.grading import read_notebook
 from autograder.marks.roster import Person, Roster, roster_of
 from autograder.notebooks import grade_id, released_cells
@@ -176,6 +180,29 @@ class MoodleCollector(Collector):
 
     def back_to(self, named: re.Match[str]) -> str:
         return "{name}_{student_id}_assignfeedback_file/".format(**named.groupdict())
+
+
+COLLECTORS = {System.canvas: CanvasCollector, System.moodle: MoodleCollector}
+
+
+def zip_collect(
+    course: Course, assignment: str, system: System, roster: Path | None
+) -> ZipCollectApp:
+    """nbgrader's zip_collect with the collector of a system, `collector_plugin_inst`.
+
+    Raises:
+        UsageError: no roster says whose the files are.
+    """
+    app = ZipCollectApp(config=copy.deepcopy(course.config), log=LOG)
+    app.coursedir = CourseDirectory(parent=app, root=str(course.root), assignment_id=assignment)
+    collector = app.collector_plugin = COLLECTORS[system]
+    app.extractor_plugin = ExtractorPlugin
+    if roster is not None:
+        app.config.Collector.roster = str(roster)
+    # Whoever set a regular expression for nbgrader's own collector did not mean these.
+    app.config[collector.__name__].named_regexp = collector.named_regexp.default_value
+    app.init_plugins()
+    return app
 
 
 def released_ids(course: Course) -> dict[tuple[str, str], frozenset[str]]:

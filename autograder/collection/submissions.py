@@ -5,7 +5,6 @@ no setting for: of two attempts the last one counts, an earlier submission is re
 one only, and whatever was not understood is kept and named.
 """
 
-import copy
 import itertools
 import os
 import shutil
@@ -15,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nbgrader.apps.zipcollectapp import ZipCollectApp
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.plugins.zipcollect import ExtractorPlugin
 from nbgrader.utils import parse_utc
 
 from autograder.collection import System
@@ -29,20 +26,17 @@ from autograder.collection.outcome import (
     flat,
 )
 from autograder.collection.plugins import (
-    CanvasCollector,
     Collector,
     Found,
-    MoodleCollector,
     NotUnderstoodError,
     submission_time,
+    zip_collect,
 )
-from autograder.collection.zips import unpack
-from autograder.course import LOG, Course
+from autograder.collection.zips import check_there, unpack
+from autograder.course import Course
 from autograder.intake import is_plain_file
 from autograder.marks.export import chosen_assignments
-from vae_course.errors import CourseError, UsageError
-
-COLLECTORS = {System.canvas: CanvasCollector, System.moodle: MoodleCollector}
+from vae_course.errors import CourseError
 
 
 def collect(
@@ -71,10 +65,11 @@ def collect(
     check_there(*archives)
     outcome = Outcome(course.root / COLLECTED_FOLDER / assignment)
     with tempfile.TemporaryDirectory(dir=_made(outcome.kept), prefix=".unpacked-") as scratch:
-        app = _zip_collect(course, assignment, Path(scratch), system, roster)
+        app = zip_collect(course, assignment, system, roster)
+        app.downloaded_directory = str(Path(scratch).relative_to(course.root))
         collector = app.collector_plugin_inst
         outcome.remarks += collector.people.remarks
-        extracted = Path(app._format_collect_path(app.extracted_directory))
+        extracted = _made(Path(app._format_collect_path(app.extracted_directory)))
         for number, archive in enumerate(archives):
             unpack(archive, extracted / f"{number}", outcome)
         found = list(_understood(extracted, collector, archives, outcome))
@@ -96,13 +91,6 @@ def collect(
     return outcome
 
 
-def check_there(*archives: Path) -> None:
-    """Raises a UsageError if there is no such file."""
-    for archive in archives:
-        if not archive.exists():
-            raise UsageError(f"{archive}: no such file; name the zip that the system handed out")
-
-
 def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,36 +100,6 @@ def _made(folder: Path) -> Path:
             "to write"
         ) from error
     return folder
-
-
-def _zip_collect(
-    course: Course, assignment: str, scratch: Path, system: System, roster: Path | None
-) -> ZipCollectApp:
-    """nbgrader's zip_collect, ready to collect what lies in its folder of extracted files."""
-    app = zip_collect(course, assignment, system, roster)
-    app.downloaded_directory = str(scratch.relative_to(course.root))
-    Path(app._format_collect_path(app.extracted_directory)).mkdir(parents=True)
-    return app
-
-
-def zip_collect(
-    course: Course, assignment: str, system: System, roster: Path | None
-) -> ZipCollectApp:
-    """nbgrader's zip_collect with the collector of a system, `collector_plugin_inst`.
-
-    Raises:
-        UsageError: no roster says whose the files are.
-    """
-    app = ZipCollectApp(config=copy.deepcopy(course.config), log=LOG)
-    app.coursedir = CourseDirectory(parent=app, root=str(course.root), assignment_id=assignment)
-    collector = app.collector_plugin = COLLECTORS[system]
-    app.extractor_plugin = ExtractorPlugin
-    if roster is not None:
-        app.config.Collector.roster = str(roster)
-    # Whoever set a regular expression for nbgrader's own collector did not mean these.
-    app.config[collector.__name__].named_regexp = collector.named_regexp.default_value
-    app.init_plugins()
-    return app
 
 
 def _transfer(app: ZipCollectApp) -> None:

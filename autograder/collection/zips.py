@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from autograder.collection.outcome import NOT_UNDERSTOOD, Outcome, flat
 from autograder.intake import plain_files
 from autograder.notebooks import plain
-from vae_course.errors import CourseError
+from vae_course.errors import CourseError, UsageError
 
 MAX_MEMBERS = 20_000
 MAX_FILE_MB = 128
@@ -28,6 +28,13 @@ RUBBISH = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")
 
 class UnreadableError(Exception):
     """A file in a zip can not be unpacked; the message says why."""
+
+
+def check_there(*archives: Path) -> None:
+    """Raises a UsageError if there is no such file."""
+    for archive in archives:
+        if not archive.exists():
+            raise UsageError(f"{archive}: no such file; name the zip that the system handed out")
 
 
 def names_in(archive: Path) -> list[str]:
