@@ -193,6 +193,6 @@ def _is_newer(found: Sequence[Found], place: Path) -> bool:
             return said > parse_utc(stamp.read_text().strip())
         except (ValueError, OverflowError):
             pass  # a student can write anything there
-    files = [path for path in place.rglob("*") if is_plain_file(path)]
-    newest = max((path.stat().st_mtime for path in files), default=0.0)
+    there = [place / f"{one.notebook}.ipynb" for one in found]  # what lies beside says nothing
+    newest = max((path.stat().st_mtime for path in there if is_plain_file(path)), default=0.0)
     return max(one.path.stat().st_mtime for one in found) > newest
