@@ -262,9 +262,9 @@ def queue(
     The page has marking schemes, and links into the formgrader. Answers to read come question by
     question, then what ran out of time, was tampered with, or could not be graded.
     """
-    from autograder import waiting
     from autograder.course import Course
     from autograder.notebooks import plain
+    from autograder.pages import waiting
 
     folder = Course(course)
     found = waiting.queue_of(folder, assignment, anonymous, formgrader)
@@ -381,9 +381,9 @@ def class_report(
     course: CourseOption = Path("."),
 ) -> None:
     """Write a page on the class: scores, exercises, common mistakes."""
-    from autograder.class_report import write
     from autograder.course import Course
     from autograder.notebooks import plain
+    from autograder.pages.class_report import write
 
     print(plain(write(Course(course), assignment, json, out)))
 
@@ -405,7 +405,7 @@ def similar(
     from rich.progress import track
 
     from autograder.course import Course
-    from autograder.similarity import page as similarity_page
+    from autograder.pages import similar as similarity_page
 
     console = Console()
     quiet = not console.is_terminal

@@ -31,8 +31,9 @@ from nbgrader.preprocessors import (
 )
 from traitlets import Bool, Integer, Unicode
 
-from autograder import inert, intake, notebooks, pages, record
+from autograder import inert, intake, notebooks, record
 from autograder.notebooks import ANSWER, Cell, ReleasedCell
+from autograder.pages import feedback
 from autograder.workers import Job, Ran, file_name, run_submission
 
 Resources = dict[str, Any]
@@ -401,7 +402,7 @@ class ShowVerdicts(_Recorded):
                     # A task brings its own heading; code and answers stand below theirs.
                     below = index + notebooks.is_task(cell)
                     rows.append((notebooks.heading_above(nb.cells, below), verdict))
-        summary = pages.summary(place[1], rows)
+        summary = feedback.summary(place[1], rows)
         nb.cells.insert(0, nbformat.v4.new_markdown_cell(summary))
         resources["prose"] = prose | {summary}
         return nb, resources
@@ -421,7 +422,7 @@ def show_verdict(
     verdict = None
     if notebooks.is_machine_graded(cell):
         verdict = graded_verdict(cell, grades[id])
-        cell.outputs = [pages.verdict_output(verdict)]
+        cell.outputs = [feedback.verdict_output(verdict)]
     elif id in grades:
         verdict = asked_verdict(grades[id], flags.get("comment"))
         verdict["kind"] = "task" if flags.get("task") else "manual"

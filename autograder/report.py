@@ -230,7 +230,7 @@ def write_feedback(course: "Course", assignment: str, student: str | None) -> It
     from nbgrader.converters import GenerateFeedback
 
     from autograder.grading import chosen, read_submission
-    from autograder.pages import unreadable_page
+    from autograder.pages.feedback import unreadable_page
 
     ungraded = []
     sources = course.source_notebooks(assignment)

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from autograder import notebooks, record
 from autograder.notebooks import plain
-from autograder.pages import SEEN_AS
+from autograder.pages.feedback import SEEN_AS
 from autograder.record import Verdict, points
 
 Json = dict[str, Any]

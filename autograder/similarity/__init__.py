@@ -1,1 +1,1 @@
-"""Which submissions run alike: fingerprints, the comparison of all pairs, and a page to read."""
+"""Which submissions run alike: fingerprints, and the comparison of all pairs."""

@@ -20,8 +20,8 @@ from nbformat.v4 import new_code_cell
 from typer.testing import CliRunner
 
 from autograder.cli import app
+from autograder.pages import similar as similarity_page
 from autograder.similarity import comparison as similarity
-from autograder.similarity import page as similarity_page
 from autograder.similarity.comparison import Comparison, Pair, compared
 from autograder.similarity.fingerprints import LENGTH, OWN_CELLS, Handout, Work
 from vae_course.errors import CourseError, UsageError

@@ -5,10 +5,10 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from autograder import waiting
 from autograder.cli import app
 from autograder.course import Course
 from autograder.grading import Grading
+from autograder.pages import waiting
 from vae_course.authoring.assignment import load_assignment
 from vae_course.errors import UsageError
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder import class_report, cli, record
-from autograder.class_report import Concern, Mistake, Said, Spread, summarised
+from autograder import cli, record
 from autograder.misconceptions import Misconception
+from autograder.pages import class_report
+from autograder.pages.class_report import Concern, Mistake, Said, Spread, summarised
 
 NOW = datetime(2025, 11, 3, 9, 5, tzinfo=UTC)
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(1)">&{{ 7 * 7 }}'
@@ -333,9 +334,9 @@ def test_a_run_without_a_sandbox_is_told():
 
 
 def test_colours_of_outcomes_are_those_of_feedback_and_words_explain_every_concern():
-    from autograder import pages
+    from autograder.pages import feedback
 
-    style = pages.STYLE.read_text()
+    style = feedback.STYLE.read_text()
     kinds = [*class_report.OUTCOMES.values(), *class_report.STUDENTS]
     assert all(kind.colour in style for kind in kinds)
     assert len({kind.pattern for kind in class_report.OUTCOMES.values()}) == 5

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
 
-from autograder.class_report import CONCERNS, Concern, concerns, counted, line
 from autograder.grading import VERDICTS_FILE, VerdictsFile, chosen
-from autograder.standalone import standalone
+from autograder.pages.class_report import CONCERNS, Concern, concerns, counted, line
+from autograder.pages.standalone import standalone
 from vae_course.authoring.assignment import list_assignments, load_assignment
 from vae_course.authoring.rubric import Rubric
 from vae_course.files import write_atomically

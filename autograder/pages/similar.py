@@ -11,14 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder import charts
-from autograder.charts import Bin
-from autograder.class_report import counted, line
 from autograder.notebooks import plain
+from autograder.pages import charts
+from autograder.pages.charts import Bin
+from autograder.pages.class_report import counted, line
+from autograder.pages.standalone import standalone
 from autograder.similarity import comparison as compare
 from autograder.similarity.comparison import Comparison, Pair
 from autograder.similarity.fingerprints import LENGTH, OWN_CELLS, Piece
-from autograder.standalone import standalone
 from vae_course.files import write_atomically
 
 if TYPE_CHECKING:
@@ -220,8 +220,8 @@ def percent(value: float) -> str:
 def page(comparison: Comparison) -> str:
     """The comparison as one HTML file that needs nothing else."""
     return standalone(
-        "similarity/page.html.j2",
-        ["similarity/page.css"],
+        "similar.html.j2",
+        ["similar.css"],
         {"percent": percent, "line": line},
         comparison=comparison,
         picture=picture(comparison),

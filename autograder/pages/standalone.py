@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from autograder import charts, pages
+from autograder.pages import charts, feedback
 from autograder.record import points
 
 FOLDER = Path(__file__).parent
@@ -35,7 +35,7 @@ def standalone(
         lstrip_blocks=True,
     )
     # `marked` escapes by itself.
-    environment.filters |= {"points": points, "number": charts.number, "marked": pages.text}
+    environment.filters |= {"points": points, "number": charts.number, "marked": feedback.text}
     environment.filters |= filters
     style = "".join((FOLDER / name).read_text() for name in ("standalone.css", *styles))
     html = environment.get_template(template).render(style=style, **values)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder import charts
-from autograder.charts import Bin, Row, Series
+from autograder.pages import charts
+from autograder.pages.charts import Bin, Row, Series
 
 KINDS = (
     Series("all points", "✓", "#007a5e", "solid"),

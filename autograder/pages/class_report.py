@@ -15,12 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograder import charts, record
-from autograder.charts import Bin, Row, Series
+from autograder import record
 from autograder.misconceptions import Misconception, known
 from autograder.notebooks import plain
+from autograder.pages import charts
+from autograder.pages.charts import Bin, Row, Series
+from autograder.pages.standalone import standalone
 from autograder.record import points
-from autograder.standalone import standalone
 from vae_course.errors import UsageError
 from vae_course.files import write_atomically
 
