@@ -5,6 +5,7 @@ whole class marks alike, and nobody is always the last to be read.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,14 @@ def queue_of(
     records = VerdictsFile(course.root / VERDICTS_FILE).of(assignment)
     with course.gradebook() as gradebook:
         handed = _handed(course, gradebook, assignment, anonymous, formgrader.rstrip("/"))
-        questions = tuple(_questions(gradebook, assignment, handed))
+        questions = _questions(gradebook, assignment, handed)
+        # Not every submission has every question: where nothing was written, nothing waits.
+        place = {
+            part["id"]: number
+            for entry in records.values()
+            for number, part in enumerate(entry["exercises"])
+        }
+        questions = tuple(sorted(questions, key=lambda one: place.get(one.id, math.inf)))
     found = []
     for number, (student, entry) in enumerate(sorted(records.items()), 1):
         whose = handed.get(student) or Handed(student, "")

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from nbgrader.api import Gradebook
 from typer.testing import CliRunner
 
 from autograder.cli import app
@@ -50,6 +51,18 @@ def test_answers_wait_question_by_question(graded):
         ("dan", "changed"),
         ("eve", "unreadable"),
     }
+
+
+@pytest.mark.parametrize("dan_first", [False, True])
+def test_questions_are_in_the_notebook_s_order(graded, monkeypatch, dan_first):
+    given = Gradebook.notebook_submissions  # in an order of its own, by random ids
+    monkeypatch.setattr(
+        Gradebook,
+        "notebook_submissions",
+        lambda *asked: sorted(given(*asked), key=lambda one: one.student.id, reverse=dan_first),
+    )
+    queue = waiting.queue_of(Course(graded), "tiny")
+    assert [question.id for question in queue.questions] == ["tiny_q", "tiny_task"]
 
 
 def test_each_question_has_an_order_of_its_own():
