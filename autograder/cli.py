@@ -152,7 +152,7 @@ def grade(
     from autograder.course import Course, logged_to
     from autograder.grading import Grading
     from autograder.record import SEED_VARIABLE
-    from autograder.workers import Workers, cluster
+    from autograder.workers import Workers, cluster, cores
 
     console = Console()
     folder = Course(course)
@@ -162,7 +162,7 @@ def grade(
     if gpu:
         folder.config.ExecuteInSandbox.gpu = True
     where = isolation and isolation.value
-    count = jobs or len(os.sched_getaffinity(0))
+    count = jobs or cores()
     workers = Workers(count) if count > 1 and student is None else None
     if scheduler is not None:
         workers = cluster(scheduler)
@@ -295,11 +295,11 @@ def regrade(
     from autograder import report
     from autograder.course import Course, logged_to
     from autograder.regrade import Regrade
-    from autograder.workers import Workers
+    from autograder.workers import Workers, cores
 
     console = Console()
     folder = Course(course)
-    count = jobs or len(os.sched_getaffinity(0))
+    count = jobs or cores()
     workers = Workers(count) if count > 1 and student is None else None
     where = isolation and isolation.value
     again = Regrade(folder, assignment, exercise or (), student, where, workers)
@@ -554,11 +554,12 @@ def selftest(
     from rich.progress import track
 
     from autograder import selftest
+    from autograder.workers import cores
     from vae_course.authoring.assignment import choose_assignments
 
     console = Console()
     names = choose_assignments(assignments or ())
-    jobs = jobs or len(os.sched_getaffinity(0))
+    jobs = jobs or cores()
     banks = {"": [task for name in names for task in selftest.tasks(name, sample)]}
     if second is not None:
         banks["second "] = [task for name in names for task in selftest.second_tasks(name, second)]
@@ -606,6 +607,7 @@ def calibrate(
     from rich.progress import track
 
     from autograder import calibration
+    from autograder.workers import cores
     from vae_course.authoring.assignment import choose_assignments
     from vae_course.files import write_atomically
 
@@ -616,7 +618,7 @@ def calibrate(
     else:
         wanted = calibration.planned(choose_assignments(), runs)
         todo = [run for run in wanted if run.assignment in names]
-        done = calibration.run(todo, jobs or len(os.sched_getaffinity(0)), keep)
+        done = calibration.run(todo, jobs or cores(), keep)
         try:
             for _ in track(done, "calibration", len(todo), console=console):
                 pass

@@ -102,11 +102,12 @@ class Regrade:
         self._isolation, self._workers = isolation, workers
         self._file = VerdictsFile(course.root / VERDICTS_FILE)
         self._records = self._file.of(assignment)
+        self._known = set[str]()
         handed_in = chosen(course, assignment, student)
         self.left_out = {name: reason for name in handed_in if (reason := self._why_not(name))}
         self.students = [name for name in handed_in if name not in self.left_out]
         self.exercises = self._choose(exercises)
-        self._is_whole = not exercises
+        self._is_settled = False
         self.moves: list[Move] = []
         self.marks: dict[str, tuple[float, float]] = {}
         self._found: dict[str, Record] = {}
@@ -137,6 +138,7 @@ class Regrade:
                 f"{plain(', '.join(unknown), 200)}: no exercise of {assignment} that a machine "
                 f"grades; those are {', '.join(sorted(known))}"
             )
+        self._known = known
         return set(exercises) or known
 
     def run(self) -> Iterator[Record]:
@@ -170,18 +172,19 @@ class Regrade:
     def _read_fresh(self) -> None:
         with self._scratch.gradebook() as gradebook:
             for student in self._found:
-                for place, grade in self._grades(gradebook, student).items():
+                for place, grade in self._grades(gradebook, student, self._known).items():
                     comment = _comment(gradebook, self.assignment, place)
                     self._fresh[place] = Fresh(grade.auto_score, comment and comment.auto_comment)
 
-    def _grades(self, gradebook: Gradebook, student: str) -> dict[Place, Grade]:
-        """Of those exercises that may change."""
+    def _grades(
+        self, gradebook: Gradebook, student: str, exercises: Collection[str]
+    ) -> dict[Place, Grade]:
         entry = gradebook.find_submission(self.assignment, student)
         return {
             (student, notebook.name, grade.name): grade
             for notebook in entry.notebooks
             for grade in notebook.grades
-            if grade.name in self.exercises
+            if grade.name in exercises
         }
 
     def _compare(self) -> None:
@@ -193,6 +196,7 @@ class Regrade:
             with Gradebook(url, self.course.id) as gradebook:
                 for student in self._found:
                     self.moves += self._moves_of(gradebook, student)
+                self._is_settled = not any(self._others_move(gradebook, one) for one in self._found)
                 moving = {move.student: 0.0 for move in self.moves}
                 before = {name: self._mark(gradebook, name) for name in moving}
             self._enter(url)
@@ -205,13 +209,20 @@ class Regrade:
             {part["id"]: part["message"] for part in entry[student]["exercises"]}
             for entry in (self._records, self._found)
         )
-        for place, grade in self._grades(gradebook, student).items():
+        for place, grade in self._grades(gradebook, student, self.exercises).items():
             after = self._fresh[place].points
             if not _same(grade.auto_score, after):
                 yield Move(
                     *(student, grade.name, grade.auto_score, after, grade.max_score),
                     *(said.get(grade.name, ""), says.get(grade.name, ""), grade.manual_score),
                 )
+
+    def _others_move(self, gradebook: Gradebook, student: str) -> bool:
+        """Whether exercises that were not chosen would have other points, too."""
+        others = self._grades(gradebook, student, self._known - self.exercises)
+        return not all(
+            _same(grade.auto_score, self._fresh[place].points) for place, grade in others.items()
+        )
 
     def _mark(self, gradebook: Gradebook, student: str) -> float:
         entry: SubmittedAssignment = gradebook.find_submission(self.assignment, student)
@@ -224,7 +235,7 @@ class Regrade:
         """
         with Gradebook(url, self.course.id) as gradebook:
             for student in self._found:
-                for place, grade in self._grades(gradebook, student).items():
+                for place, grade in self._grades(gradebook, student, self.exercises).items():
                     fresh = self._fresh[place]
                     grade.auto_score = fresh.points
                     if grade.manual_score is None:
@@ -245,7 +256,7 @@ class Regrade:
             self._write_notebooks(student)
         self._file.put([self._new_record(student) for student in self._found])
         self._enter(self.course.database)
-        if self._is_whole:
+        if self._is_settled:  # else the next `grade` has to see to the others
             grading.take_as_graded(self._found)
 
     def _write_notebooks(self, student: str) -> None:

@@ -125,6 +125,13 @@ def run_submission(job: Job) -> dict[str, Ran]:
     return done
 
 
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS does not tell them apart
+
+
 def file_name(notebook: str) -> str:
     """The file of a notebook, by which nbgrader puts them in order."""
     return f"{notebook}.ipynb"

@@ -156,7 +156,9 @@ def _questions(
         grades: dict[str, list] = {}
         for one in gradebook.notebook_submissions(notebook, assignment):
             for grade in one.grades:
-                if grade.auto_score is None and one.student.id in handed:
+                # By machine, and waiting: a person changed the points, and has to confirm them.
+                asked = grade.auto_score is None or grade.needs_manual_grade
+                if asked and one.student.id in handed:
                     grades.setdefault(grade.name, []).append((one.student.id, grade))
         for id, given in grades.items():
             waiting = [student for student, grade in given if grade.needs_manual_grade]

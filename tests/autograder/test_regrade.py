@@ -146,8 +146,9 @@ def test_the_feedback_says_what_is_right_now(wronged):
     assert "gave 3.0" not in page and "10.5" in page
 
 
-def test_nobody_is_run_again_after_it(wronged):
-    with Regrade(Course(wronged.root), "tiny") as again:
+@pytest.mark.parametrize("chosen", [(), ("tiny_half",)])
+def test_nobody_is_run_again_after_it(wronged, chosen):
+    with Regrade(Course(wronged.root), "tiny", chosen) as again:
         list(again.run())
         again.write()
     grading = Grading(Course(wronged.root), "tiny")
@@ -169,6 +170,9 @@ def test_only_the_exercise_that_is_named_may_change(wronged):
     assert {(move.student, move.exercise) for move in rest.moves} == {
         (name, "tiny_double") for name in ("ada", "dan")
     }
+    grading = Grading(Course(wronged.root), "tiny")
+    list(grading.run())
+    assert set(grading.reasons.values()) == {"the assignment changed"}
 
 
 def test_late_days_are_counted_anew(wronged):

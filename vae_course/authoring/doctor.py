@@ -27,11 +27,16 @@ PACKAGES = (
     "rich",
 )
 
-# Folders of torchvision's layout, and one file by which a complete one is known.
+DOWNLOADED = "it is downloaded when first read; without network small digits stand in"
+BY_HAND = "put a folder of faces there, as ps5 says; without one drawn faces stand in"
+
 DATA_SETS = {
-    "MNIST": "MNIST/raw/train-images-idx3-ubyte",
-    "Fashion-MNIST": "FashionMNIST/raw/train-images-idx3-ubyte",
+    "MNIST": ("MNIST/raw/train-images-idx3-ubyte*", DOWNLOADED),
+    "Fashion-MNIST": ("FashionMNIST/raw/train-images-idx3-ubyte*", DOWNLOADED),
+    "binarised MNIST": ("binarized_mnist/binarized_mnist_train.*", DOWNLOADED),
+    "CelebA": ("celeba/**/*.jpg", BY_HAND),
 }
+"""A file by which each is known, in the folder of data, and what to do if it is not there."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -121,15 +126,11 @@ def data_folder() -> Path:
 
 def data_set(name: str) -> Symptom:
     root = data_folder()
-    file = root / DATA_SETS[name]
-    if file.is_file():
+    known_by, advice = DATA_SETS[name]
+    if file := next(root.glob(known_by), None):
         return Symptom(name, str(file.parent.resolve()))
     where = "VAE_COURSE_DATA" if os.environ.get("VAE_COURSE_DATA") else "./data"
-    return Symptom(
-        name,
-        f"not in {where} ({root.resolve()})",
-        "it is downloaded when first read; without network small digits stand in",
-    )
+    return Symptom(name, f"not in {where} ({root.resolve()})", advice)
 
 
 def sandbox() -> Symptom:

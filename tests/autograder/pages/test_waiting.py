@@ -1,6 +1,7 @@
 """The queue: what waits for a person, whose names it can leave out, and where its links lead."""
 
 import re
+import shutil
 
 import pytest
 from nbgrader.api import Gradebook
@@ -63,6 +64,17 @@ def test_questions_are_in_the_notebook_s_order(graded, monkeypatch, dan_first):
     )
     queue = waiting.queue_of(Course(graded), "tiny")
     assert [question.id for question in queue.questions] == ["tiny_q", "tiny_task"]
+
+
+def test_points_by_a_person_that_wait_to_be_confirmed_are_there(graded, tmp_path):
+    root = shutil.copytree(graded, tmp_path / "course")
+    with Course(root).gradebook() as gradebook:
+        grade = gradebook.find_grade("tiny_half", "tiny", "tiny", "cleo")
+        grade.manual_score = 1.0
+        gradebook.db.commit()
+    list(Grading(Course(root), "tiny", student="cleo", force=True).run())
+    (found, *_) = waiting.queue_of(Course(root), "tiny").questions
+    assert (found.id, found.answered, names(found.waiting)) == ("tiny_half", 1, {"cleo"})
 
 
 def test_each_question_has_an_order_of_its_own():
