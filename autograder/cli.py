@@ -100,7 +100,7 @@ def collect_submissions(
 ) -> None:
     """Put a zip of Canvas's or Moodle's into submitted/.
 
-    Who a file is of says the roster; what it is of, the notebook. Nothing is lost: earlier
+    The roster says whose a file is, the notebook of which assignment. Nothing is lost: earlier
     attempts, replaced submissions and what was not understood are kept in collected/, and named.
     Ends with 1 if something was not understood.
     """
@@ -397,7 +397,7 @@ def similar(
     ] = None,
     course: CourseOption = Path("."),
 ) -> None:
-    """Write a page on submissions that run alike, pair by pair.
+    """Write a page on submissions that are alike, pair by pair.
 
     It compares each student's own code with everybody's, and proves nothing. Graded before, it
     tells which known mistakes two have in common.

@@ -122,7 +122,8 @@ class BernoulliVAE(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Encode images, draw one code for each from its posterior, and decode it.
 
-        Gradients pass through the draw, by the reparameterisation trick.
+        The model's own `encode` and `decode` do it. Gradients pass through the draw, by the
+        reparameterisation trick.
 
         Args:
             x: images, as for `encode`.
@@ -333,7 +334,7 @@ def log_importance_weights(
     takes part.
 
     Args:
-        model: a `BernoulliVAE`, or another model with its `encode` and `decode`.
+        model: a `BernoulliVAE`, or another model; nothing but `encode` and `decode` is asked of it.
         x: black-and-white images on the model's device, of shape (B, num_pixels) or (B, 1, H, W).
         num_samples: how many z to draw for each image, K; all of them independent.
         generator: the source of the randomness, on x's device; None for PyTorch's own.

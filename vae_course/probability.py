@@ -204,7 +204,11 @@ def elbo_terms(
 
 
 def bits_per_dim(nats: Tensor | float, num_dims: int) -> Tensor | float:
-    """Nats per example as bits per dimension, the unit in which image models are compared.
+    """Nats per example as bits per dimension, a unit that does not grow with the image.
+
+    Image models are compared in it, by the probability of pixels of 256 levels. Nats that come from
+    a density on [0, 1], as a Gaussian's do, know nothing of a level's width: they need log2(255)
+    more bits before they can be compared.
 
     Args:
         nats: a negative log-likelihood per example.

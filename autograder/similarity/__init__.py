@@ -1,1 +1,1 @@
-"""Which submissions run alike: fingerprints, and the comparison of all pairs."""
+"""Which submissions are alike: fingerprints, and the comparison of all pairs."""

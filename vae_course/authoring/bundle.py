@@ -210,8 +210,8 @@ python -m venv .venv
 
 ## Hand it in
 
-1. Choose *Kernel > Restart and run all* (in Colab *Runtime > Restart and run all*), and see that no
-   cell stops with an error.
+1. Choose *Kernel > Restart Kernel and Run All Cells* (in Colab *Runtime > Restart session and run
+   all*), and see that no cell stops with an error.
 2. Save, and download the notebook as `.ipynb` (in Colab *File > Download*).
 3. Keep its name, `{first}.ipynb` for {first}, and hand in that file where your course asks for it.
 
