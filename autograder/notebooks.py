@@ -288,6 +288,11 @@ def plain(text: Any, limit: int = 2000) -> str:
     return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
 
 
+def line(text: str, limit: int = 2000) -> str:
+    """Plain text in one line, so that nobody's name or message can look like somebody's score."""
+    return plain(" ".join(text.split()), limit)
+
+
 def inert_markdown(text: str) -> str:
     """Markdown that brings no HTML tag and no link or picture but to http(s) or this page.
 

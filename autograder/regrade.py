@@ -102,10 +102,10 @@ class Regrade:
         self._isolation, self._workers = isolation, workers
         self._file = VerdictsFile(course.root / VERDICTS_FILE)
         self._records = self._file.of(assignment)
-        self._known = set[str]()
         handed_in = chosen(course, assignment, student)
         self.left_out = {name: reason for name in handed_in if (reason := self._why_not(name))}
         self.students = [name for name in handed_in if name not in self.left_out]
+        self._known = self._graded_by_machine()
         self.exercises = self._choose(exercises)
         self._is_settled = False
         self.moves: list[Move] = []
@@ -124,7 +124,7 @@ class Regrade:
             return "was handed in again since it was graded"
         return ""
 
-    def _choose(self, exercises: Collection[str]) -> set[str]:
+    def _graded_by_machine(self) -> set[str]:
         assignment = plain(self.assignment, 100)
         if not self.students:
             raise UsageError(
@@ -132,14 +132,15 @@ class Regrade:
                 f"{assignment}`"
             )
         parts = [part for name in self.students for part in self._records[name]["exercises"]]
-        known = {part["id"] for part in parts if part["kind"] == "machine"}
-        if unknown := sorted(set(exercises) - known):
+        return {part["id"] for part in parts if part["kind"] == "machine"}
+
+    def _choose(self, exercises: Collection[str]) -> set[str]:
+        if unknown := sorted(set(exercises) - self._known):
             raise UsageError(
-                f"{plain(', '.join(unknown), 200)}: no exercise of {assignment} that a machine "
-                f"grades; those are {', '.join(sorted(known))}"
+                f"{plain(', '.join(unknown), 200)}: no exercise of {plain(self.assignment, 100)} "
+                f"that a machine grades; those are {', '.join(sorted(self._known))}"
             )
-        self._known = known
-        return set(exercises) or known
+        return set(exercises) or self._known
 
     def run(self) -> Iterator[Record]:
         """Grade again, and give each record as soon as it is there. Nothing is written."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder import record
-from autograder.notebooks import plain
+from autograder.notebooks import line, plain
 from autograder.record import points
 from vae_course.errors import CourseError
 from vae_course.files import write_atomically
@@ -61,7 +61,7 @@ def _row(entry: Record, exercises: Sequence[dict[str, Any]]) -> list[Text]:
     earned, most = record.machine_total(entry)
     status = entry["status"]
     return [
-        Text(_line(entry["student"], 40)),
+        Text(line(entry["student"], 40)),
         Text(status.replace("_", " "), style=LOOKS.get(status, "red")),
         *cells,
         Text(f"{points(earned)}/{points(most)}", style="bold"),
@@ -74,11 +74,6 @@ def _score(part: dict[str, Any] | None) -> Text:
         return Text("")
     full = part["score"] >= part["max_score"]
     return Text(points(part["score"]), style="green" if full else "yellow")
-
-
-def _line(text: str, limit: int = 2000) -> str:
-    """Plain text in one line, so that nobody's name or message can look like somebody's score."""
-    return plain(" ".join(text.split()), limit)
 
 
 def _by_hand(entry: Record) -> str:
@@ -95,16 +90,16 @@ def remarks(records: Iterable[Record]) -> Iterator[str]:
     if any(entry.get("isolation") == "process" for entry in records):
         yield "Students' code ran without a sandbox, in the account of whoever started this."
     for entry in records:
-        student = _line(entry["student"], 40)
+        student = line(entry["student"], 40)
         if entry["message"]:
-            yield f"{student}: {_line(entry['message'])}"
+            yield f"{student}: {line(entry['message'])}"
         elif entry["status"] == "grader_error":
             for part in entry["exercises"]:
                 if part["verdict"] == "grader_error":
-                    yield f"{student}: {part['id']}: {_line(part.get('detail') or part['message'])}"
+                    yield f"{student}: {part['id']}: {line(part.get('detail') or part['message'])}"
         if entry["tampered"]:
             yield f"{student}: locked cells were changed, and restored: " + ", ".join(
-                _line(id, 80) for id in entry["tampered"]
+                line(id, 80) for id in entry["tampered"]
             )
 
 
@@ -147,8 +142,8 @@ def with_progress(
     """
     if not console.is_terminal:
         for done, entry in enumerate(records, 1):
-            line = progress_line(entry, reasons.get(entry["student"]))
-            console.print(Text(f"[{done}/{total}] {line}"))
+            told = progress_line(entry, reasons.get(entry["student"]))
+            console.print(Text(f"[{done}/{total}] {told}"))
             yield entry
         return
     bar = Progress(
@@ -173,8 +168,8 @@ def progress_line(entry: Record, reason: str | None = None) -> str:
         reason: why it was graded; "" if it was not, as nothing had changed.
     """
     earned, most = record.machine_total(entry)
-    line = f"{_line(entry['student'], 40)}: {entry['status']}, {points(earned)} / {points(most)}"
-    return line if reason is None else f"{line} ({reason or UNCHANGED})"
+    told = f"{line(entry['student'], 40)}: {entry['status']}, {points(earned)} / {points(most)}"
+    return told if reason is None else f"{told} ({reason or UNCHANGED})"
 
 
 def reasons_line(reasons: Iterable[str]) -> str:
@@ -191,9 +186,9 @@ def show_moves(console: Console, again: "Regrade") -> None:
         console.print(_moves_table(again))
     for (exercise, said, says), students in reasons(again.moves).items():
         console.print(Text(f"\n{exercise}: {len(students)} of {len(again.students)} move"))
-        console.print(Text(f"  was: {_line(said)}\n  now: {_line(says)}"), soft_wrap=True)
+        console.print(Text(f"  was: {line(said)}\n  now: {line(says)}"), soft_wrap=True)
     for student, reason in again.left_out.items():
-        console.print(Text(f"Left as it is: {_line(student, 40)} {_line(reason)}"), soft_wrap=True)
+        console.print(Text(f"Left as it is: {line(student, 40)} {line(reason)}"), soft_wrap=True)
     if not again.moves:
         console.print("Nobody's mark changes.")
 
@@ -211,7 +206,7 @@ def _moves_table(again: "Regrade") -> Table:
             text += f" ({points(move.by_hand)} by hand stays)"
         before, after = (points(mark) for mark in again.marks[move.student])
         changed = f"{before} -> {after}" if before != after else f"{before} as before"
-        grid.add_row(Text(_line(move.student, 40)), Text(move.exercise), text, changed)
+        grid.add_row(Text(line(move.student, 40)), Text(move.exercise), text, changed)
     return grid
 
 
@@ -243,7 +238,7 @@ def write_feedback(course: "Course", assignment: str, student: str | None) -> It
             yield page
             continue
         if not course.folder("autograded", assignment, name).is_dir():
-            ungraded.append(_line(name, 40))
+            ungraded.append(line(name, 40))
             continue
         course.convert(GenerateFeedback, assignment, name)
         yield from (course.folder("feedback", assignment, name) / f"{nb}.html" for nb in sources)

@@ -1,1 +1,1 @@
-"""What people look at: pages that open from disk, each one file that loads nothing."""
+"""What people look at: pages that open from disk, and in which nothing of a student's runs."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder import record
 from autograder.misconceptions import Misconception, known
-from autograder.notebooks import plain
+from autograder.notebooks import line
 from autograder.pages import charts
 from autograder.pages.charts import Bin, Row, Series
 from autograder.pages.standalone import standalone
@@ -438,11 +438,6 @@ def _name(assignment: str, id: str) -> str:
     return line(id.removeprefix(f"{assignment}_"), 80)
 
 
-def line(text: str, limit: int = 2000) -> str:
-    """Plain text in one line."""
-    return plain(" ".join(text.split()), limit)
-
-
 def sentence(words: str) -> str:
     """Words with a capital letter at their beginning and a full stop at their end."""
     return f"{words[:1].upper()}{words[1:]}."
@@ -456,11 +451,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def counted(count: int, thing: str) -> str:
-    """A number of things: 1 student, 2 students."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def drawings(report: ClassReport) -> dict[str, str]:
@@ -523,7 +513,6 @@ def page(report: ClassReport) -> str:
         outcomes=OUTCOMES,
         concerns=CONCERNS,
         statuses=record.STATUSES,
-        counted=counted,
         shown_mistakes=SHOWN_MISTAKES,
         shown_messages=SHOWN_MESSAGES,
     )

@@ -11,11 +11,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.notebooks import plain
+from autograder.notebooks import line, plain
 from autograder.pages import charts
 from autograder.pages.charts import Bin
-from autograder.pages.class_report import counted, line
-from autograder.pages.standalone import standalone
+from autograder.pages.standalone import counted, standalone
 from autograder.similarity import comparison as compare
 from autograder.similarity.comparison import Comparison, Pair
 from autograder.similarity.fingerprints import LENGTH, OWN_CELLS, Piece
@@ -226,7 +225,6 @@ def page(comparison: Comparison) -> str:
         comparison=comparison,
         picture=picture(comparison),
         beside=lambda pair: list(side_by_side(pair, comparison.places)),
-        counted=counted,
         in_words=in_words,
         place_name=lambda place: _place_name(comparison.assignment, place),
         length=LENGTH,

@@ -37,6 +37,12 @@ def standalone(
     # `marked` escapes by itself.
     environment.filters |= {"points": points, "number": charts.number, "marked": feedback.text}
     environment.filters |= filters
+    environment.globals["counted"] = counted
     style = "".join((FOLDER / name).read_text() for name in ("standalone.css", *styles))
     html = environment.get_template(template).render(style=style, **values)
     return html.encode(errors="replace").decode()  # a folder's name need not be Unicode
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things: 1 student, 2 students."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

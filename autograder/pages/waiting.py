@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
 
 from autograder.grading import VERDICTS_FILE, VerdictsFile, chosen
-from autograder.pages.class_report import CONCERNS, Concern, concerns, counted, line
+from autograder.notebooks import line
+from autograder.pages.class_report import CONCERNS, Concern, concerns
 from autograder.pages.standalone import standalone
 from vae_course.authoring.assignment import list_assignments, load_assignment
 from vae_course.authoring.rubric import Rubric
@@ -196,7 +197,7 @@ def lines(queue: Queue) -> Iterator[str]:
 
 def page(queue: Queue) -> str:
     """The queue as one HTML file that needs nothing else but the formgrader that it links to."""
-    return standalone("waiting.html.j2", queue=queue, concerns=CONCERNS, counted=counted)
+    return standalone("waiting.html.j2", queue=queue, concerns=CONCERNS)
 
 
 def write(course: "Course", queue: Queue, out: Path | None = None) -> Path:
